@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from xnee.pft import PFTS, mix
+from xnee.prediction import predict
+
+
+def test_predict_is_lazy(cube, driver_model, no_compute):
+    predicted = predict(cube().chunk(lat=1), driver_model())
+    assert all(predicted[name].chunks is not None for name in ("NEE", "NEE_std", "NEE_member"))
+
+
+@pytest.mark.parametrize("chunks", [{}, {"time": 5}, {"lat": 1, "lon": 1}, {"time": 4, "lat": 2}])
+@pytest.mark.parametrize("tile", [1, 2, 64])
+def test_chunks_and_tiles_do_not_matter(cube, fitted, chunks, tile):
+    ds = cube()
+    whole = predict(ds, fitted).compute()
+    xr.testing.assert_allclose(predict(ds.chunk(chunks), fitted, tile=tile).compute(), whole, rtol=1e-5, atol=1e-4)
+
+
+def test_the_target_month_is_the_last_of_its_window(cube, driver_model):
+    ds = cube()
+    nee = predict(ds, driver_model(lags=2))["NEE"].isel(lat=0, lon=0).compute()  # pure DBF, number 0
+    np.testing.assert_allclose(nee[2:], ds["TEMP"].isel(lat=0, lon=0)[:-2] + 5, rtol=1e-6)
+    assert nee[:2].isnull().all()
+
+
+def test_a_tower_and_the_same_cell_of_a_cube_agree(cube, towers, fitted):
+    ds = cube()
+    cell = ds.isel(lat=0, lon=0)
+    tower = cell[["TEMP", "PRE"]].expand_dims(site=["x"]).assign_coords(pft=("site", ["DBF"]))
+    on_map = predict(ds, fitted)["NEE"].isel(lat=0, lon=0)
+    np.testing.assert_allclose(predict(tower, fitted)["NEE"].isel(site=0), on_map, atol=1e-5 * 100)
+
+
+def test_a_cell_equals_the_windows_of_a_tower(towers, fitted):
+    from xnee.windowing import windows
+
+    ds = towers(sites=5, seed=3)
+    samples = windows(ds, fitted.window.drivers, lags=3)
+    by_window = fitted.predict_windows(samples).mean("member")
+    by_series = predict(ds, fitted)["NEE"].compute()
+    for k in range(samples.sizes["sample"]):
+        there = by_series.sel(site=samples.site.values[k], time=samples.time.values[k])
+        assert float(there) == pytest.approx(float(by_window[k]), abs=1e-3)
+
+
+def test_mixing_by_cover_equals_a_slow_loop(cube, driver_model):
+    ds = cube()
+    predicted = predict(ds, driver_model(lags=1)).compute()
+    member, fraction = predicted["NEE_member"].values, ds["pft_fraction"].values
+    for i in range(3):
+        for j in range(4):
+            f = fraction[:, i, j]
+            if f.sum() == 0:
+                assert predicted["NEE"][:, i, j].isnull().all()
+                continue
+            each = [sum(f[p] * member[m, p, 5, i, j] for p in range(5) if f[p] > 0) / f.sum() for m in range(2)]
+            assert float(predicted["NEE"][5, i, j]) == pytest.approx(np.mean(each), rel=1e-5)
+            assert float(predicted["NEE_std"][5, i, j]) == pytest.approx(np.std(each), rel=1e-4)
+
+
+def test_only_forest_is_computed(cube, driver_model):
+    ds = cube()
+    asked = []
+
+    class Spy(driver_model):
+        def predict_series(self, pft, x):
+            asked.append((pft, len(x)))
+            return super().predict_series(pft, x)
+
+    predict(ds, Spy()).compute(scheduler="synchronous")
+    per_pft = {pft: sum(n for name, n in asked if name == pft) for pft in PFTS}
+    cover = (ds["pft_fraction"] > 0).sum(("lat", "lon"))
+    assert per_pft == {pft: int(cover.sel(pft=pft)) * 1 for pft in PFTS} or all(
+        per_pft[pft] % int(cover.sel(pft=pft)) == 0 for pft in PFTS
+    )
+
+
+def test_a_gap_in_a_driver_is_a_gap_in_every_window_that_holds_it(cube, driver_model):
+    ds = cube()
+    ds["PRE"][10, 0, 0] = np.nan
+    nee = predict(ds, driver_model(lags=2))["NEE"].isel(lat=0, lon=0).compute()
+    assert np.flatnonzero(nee.isnull()).tolist() == [0, 1, 10, 11, 12]
+
+
+def test_fallback_and_fingerprints_travel_with_the_map(cube, driver_model):
+    predicted = predict(cube(), driver_model())
+    assert predicted["fallback"].sel(pft="DNF") == 1
+    assert int(predicted["fallback"].sum()) == 1
+    assert predicted.attrs["model_fingerprint"] == "double"
+    assert predicted.attrs["cube_fingerprint"] == predict(cube(), driver_model()).attrs["cube_fingerprint"]
+    assert predicted.attrs["cube_fingerprint"] != predict(cube(seed=9), driver_model()).attrs["cube_fingerprint"]
+
+
+def test_a_type_that_covers_ground_but_has_no_flux_poisons_the_mix():
+    flux = xr.DataArray([1.0, np.nan], dims="pft")
+    assert np.isnan(mix(flux, xr.DataArray([0.5, 0.1], dims="pft")))
+    assert mix(flux, xr.DataArray([0.5, 0.0], dims="pft")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ds: ds.drop_vars("PRE"), r"trained on \['TEMP', 'PRE'\], but the cube lacks \['PRE'\]"),
+        (lambda ds: ds.drop_vars("pft_fraction"), "prediction needs pft_fraction"),
+        (lambda ds: ds.assign_coords(pft=["a", "b", "c", "d", "e"]), "a PFT must be one of DBF, DNF, ENF, EBF, MF"),
+        (lambda ds: ds.assign(pft_fraction=ds.pft_fraction * 100), "Is it in percent"),
+        (lambda ds: ds.isel(time=slice(0, 2)), "a window is 3 months long, the cube only 2"),
+        (lambda ds: ds.assign(TEMP=ds.TEMP.assign_attrs(units="K")), "TEMP must be in 'degC'"),
+        (lambda ds: ds.isel(time=[0, 1, 2, 4]), "month after 2001-03 is missing"),
+        (lambda ds: ds.drop_vars("pft"), "must name its types in a coordinate pft"),
+    ],
+)
+def test_a_cube_that_does_not_match_is_refused(cube, driver_model, change, message):
+    with pytest.raises(ValueError, match=message):
+        predict(change(cube()), driver_model())

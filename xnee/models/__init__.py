@@ -1,0 +1,1 @@
+"""From windows to a model: the only room with tensors."""

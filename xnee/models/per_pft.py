@@ -1,0 +1,297 @@
+"""One ensemble of LSTMs for each plant functional type, and what stands in where towers are too few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xnee.models.lstm import LSTMSpec
+from xnee.models.model import POOLED, Ensemble, NEEModel
+from xnee.models.scaling import Scaler, encode
+from xnee.models.training import FitSpec, Job, train
+from xnee.pft import PFTS, check_pfts
+from xnee.scores import score_windows
+from xnee.variables import TARGET
+from xnee.windowing import WindowSpec, windows
+
+__all__ = ["fit", "fit_ensembles", "temporal_split", "training_windows"]
+
+Strategy = Literal["per-pft", "pooled"]
+
+
+def temporal_split(samples: xr.Dataset, test_fraction: float) -> NDArray[np.bool_]:
+    """Hold out the last windows of every site.
+
+    Parameters
+    ----------
+    samples
+        Windows with coordinates ``site`` and ``time`` by sample.
+    test_fraction
+        Share of each site's windows, from 0 to below 1, rounded down.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(sample,)``, True for training.
+
+    Raises
+    ------
+    ValueError
+        If `test_fraction` is out of range.
+    """
+    if not 0 <= test_fraction < 1:
+        msg = f"test_fraction must be at least 0 and below 1, got {test_fraction}."
+        raise ValueError(msg)
+    site, time = samples["site"].to_numpy(), samples["time"].to_numpy()
+    train_mask = np.ones(site.size, dtype=bool)
+    for name in np.unique(site):
+        rows = np.flatnonzero(site == name)
+        rows = rows[np.argsort(time[rows])]
+        train_mask[rows[rows.size - int(rows.size * test_fraction) :]] = False
+    return train_mask
+
+
+def fit(
+    sites: xr.Dataset,
+    drivers: Iterable[str] | None = None,
+    *,
+    lags: int = 6,
+    members: int = 5,
+    seed: int = 0,
+    strategy: Strategy = "per-pft",
+    test_fraction: float = 0.2,
+    min_windows: int = 24,
+    network: LSTMSpec | None = None,
+    training: FitSpec | None = None,
+    device: str = "cpu",
+) -> NEEModel:
+    """Train an ensemble of LSTMs for each plant functional type on tower months.
+
+    Parameters
+    ----------
+    sites
+        ``(site, time)`` with NEE, drivers and the coordinate ``pft (site)``, canonical units.
+    drivers
+        Names of the vocabulary; by default all that `sites` holds.
+    lags
+        Months of history before the target month.
+    members
+        Networks per ensemble, each from its own seed. Their spread is the model's own uncertainty only.
+    seed
+        Same seed, same model.
+    strategy
+        ``"per-pft"``: networks for each type, and pooled ones for the types with fewer than `min_windows`
+        training windows; ``"pooled"``: one ensemble for all types.
+    test_fraction
+        Share of each site's windows, the last in time, that scaling and training never see.
+    min_windows
+        Training windows that a type needs for networks of its own.
+    network, training
+        Shape and settings; see `LSTMSpec` and `FitSpec`.
+    device
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    NEEModel
+        With ``scores`` of the training and of the held-out months. These are months of towers that training
+        saw: skill on unseen towers is what `xnee.crossvalidate` measures.
+
+    Raises
+    ------
+    ValueError
+        If a PFT name is unknown, no window can be built, or a setting is out of range.
+
+    Examples
+    --------
+    >>> from xnee.sources.synthetic import synthetic_towers
+    >>> quick = FitSpec(epochs=2)
+    >>> model = fit(synthetic_towers(), ["TEMP", "PAR"], lags=2, members=1, training=quick)
+    >>> sorted(model.ensembles)
+    ['DBF', 'DNF', 'EBF', 'ENF', 'MF']
+    """
+    network, training = network or LSTMSpec(), training or FitSpec()
+    samples = training_windows(sites, drivers, lags=lags)
+    keep = temporal_split(samples, test_fraction)
+    (ensembles,) = fit_ensembles(
+        samples,
+        [keep],
+        members=members,
+        seed=seed,
+        strategy=strategy,
+        min_windows=min_windows,
+        network=network,
+        training=training,
+        device=device,
+    )
+    model = NEEModel(
+        window=WindowSpec(drivers=tuple(samples["driver"].to_numpy().tolist()), lags=lags),
+        network=network,
+        training=training,
+        strategy=strategy,
+        ensembles=MappingProxyType(ensembles),
+        scores=xr.Dataset(),
+        provenance=_provenance(sites, samples, seed=seed, test_fraction=test_fraction, min_windows=min_windows),
+        device=device,
+    )
+    predicted = model.predict_windows(samples).mean("member")
+    split = xr.DataArray(np.where(keep, "train", "test"), dims="sample")
+    object.__setattr__(model, "scores", score_windows(samples, predicted, split))
+    return model
+
+
+def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: int) -> xr.Dataset:
+    """Build the windows of towers for training, and refuse what cannot be trained on.
+
+    Parameters
+    ----------
+    sites
+        ``(site, time)`` with NEE and ``pft``.
+    drivers
+        Names of the vocabulary, or None for all there are.
+    lags
+        Months of history.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `xnee.windows`, at least one sample.
+
+    Raises
+    ------
+    ValueError
+        If there is no NEE, a site has no PFT or an unknown one, or no window is complete.
+    """
+    if "site" not in sites.dims or TARGET not in sites or "pft" not in sites.coords:
+        msg = (
+            f"training needs towers: (site, time) with {TARGET} and a coordinate pft (site); got dimensions "
+            f"{list(sites.dims)} and {list(sites.variables)}. Give read_fluxnet the site table: sites=..."
+        )
+        raise ValueError(msg)
+    check_pfts(sites["pft"].to_numpy().astype(str))
+    samples = windows(sites, drivers, lags=lags)
+    if samples.sizes["sample"] == 0:
+        msg = (
+            f"no complete window of {lags + 1} months was found in {samples.attrs['site_months']} site-months; "
+            f"dropped: {samples.attrs['dropped']}, gaps by driver: {samples.attrs['gaps_by_driver']}. "
+            "Choose drivers with fewer gaps or fewer lags."
+        )
+        raise ValueError(msg)
+    return samples
+
+
+def fit_ensembles(
+    samples: xr.Dataset,
+    masks: Sequence[NDArray[np.bool_]],
+    *,
+    members: int,
+    seed: int,
+    strategy: str,
+    min_windows: int,
+    network: LSTMSpec,
+    training: FitSpec,
+    device: str = "cpu",
+) -> list[dict[str, Ensemble]]:
+    """Train the ensembles of several training sets (one, or the folds of a cross-validation) side by side.
+
+    Parameters
+    ----------
+    samples
+        Windows of all sites.
+    masks
+        One a training set: ``(sample,)``, True for training.
+    members, seed, strategy, min_windows, network, training, device
+        As of `fit`.
+
+    Returns
+    -------
+    list of dict
+        For each mask, ensembles by PFT name or ``"pooled"``.
+
+    Raises
+    ------
+    ValueError
+        If `members` or `strategy` is wrong or a mask keeps nothing.
+    """
+    if members < 1 or strategy not in ("per-pft", POOLED):
+        msg = f"members must be at least 1 and strategy 'per-pft' or 'pooled', got {members} and {strategy!r}."
+        raise ValueError(msg)
+    x = encode(samples["x"].to_numpy(), samples["driver"].to_numpy().tolist())
+    y, site = samples[TARGET].to_numpy(), samples["site"].to_numpy()
+    sets = [
+        (number, name, rows)
+        for number, mask in enumerate(masks)
+        for name, rows in _training_sets(samples["pft"].to_numpy(), mask, strategy, min_windows).items()
+    ]
+    result: list[dict[str, Ensemble]] = [{} for _ in masks]
+    for group in _alike(sets):
+        scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in group]
+        jobs = [
+            Job(rows, scaler, seed * 1000 + member)
+            for (_, _, rows), scaler in zip(group, scalers, strict=True)
+            for member in range(members)
+        ]
+        trained = train(x, y, jobs, weight=_site_weight(site), network=network, training=training, device=device)
+        for k, ((number, name, rows), scaler) in enumerate(zip(group, scalers, strict=True)):
+            weights = {key: value[k * members : (k + 1) * members] for key, value in trained.items()}
+            result[number][name] = Ensemble(weights, scaler, rows.size, tuple(np.unique(site[rows]).tolist()))
+    return result
+
+
+def _training_sets(
+    pft: NDArray[np.str_], mask: NDArray[np.bool_], strategy: str, min_windows: int
+) -> dict[str, NDArray[np.int64]]:
+    """Rows to train on by ensemble name; the pooled one is there only if some PFT will need it."""
+    if not mask.any():
+        msg = "a training set is empty: every window is held out. Lower test_fraction or use fewer folds."
+        raise ValueError(msg)
+    sets = {}
+    if strategy == "per-pft":
+        sets = {name: np.flatnonzero(mask & (pft == name)) for name in PFTS}
+        sets = {name: rows for name, rows in sets.items() if rows.size >= min_windows}
+    if len(sets) < len(PFTS):
+        sets[POOLED] = np.flatnonzero(mask)
+    return sets
+
+
+def _alike(sets: list[tuple[int, str, NDArray[np.int64]]]) -> list[list[tuple[int, str, NDArray[np.int64]]]]:
+    """Group training sets of like size: in one stack the small ones idle while the large ones finish an epoch."""
+    groups: list[list[tuple[int, str, NDArray[np.int64]]]] = []
+    for one in sorted(sets, key=lambda item: -item[2].size):
+        if groups and one[2].size > 0.75 * groups[-1][0][2].size:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _site_weight(site: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Weight of a window: one over the root of its site's number of windows, so that long records do not rule."""
+    _, inverse, count = np.unique(site, return_inverse=True, return_counts=True)
+    return np.asarray(1 / np.sqrt(count[inverse]))
+
+
+def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> dict[str, Any]:
+    """Plain facts about where a model comes from, ready for JSON."""
+    used = np.unique(samples["site"].to_numpy()).tolist()
+    licence = sites["licence"].sel(site=used).to_numpy().astype(str).tolist() if "licence" in sites.coords else None
+    pft = sites["pft"].sel(site=used).to_numpy().astype(str).tolist()
+    return {
+        **settings,
+        "sites": used,
+        "site_pft": pft,
+        "site_licence": licence,
+        "site_months": samples.attrs["site_months"],
+        "dropped": samples.attrs["dropped"],
+        "gaps_by_driver": samples.attrs["gaps_by_driver"],
+        "qc_min": sites.attrs.get("qc_min"),
+        "versions": {name: version(name) for name in ("xnee", "torch", "numpy", "xarray")},
+        "sign": "NEE positive into the atmosphere",
+        "units": "g C m-2 month-1",
+    }

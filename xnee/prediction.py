@@ -1,0 +1,219 @@
+"""From a cube and a model to a lazy map of NEE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xnee.pft import PFTS, check_pfts, mix
+from xnee.variables import TARGET, VARIABLES
+from xnee.windowing import WindowSpec, check_drivers, check_time, stack_drivers
+
+__all__ = ["Model", "predict"]
+
+
+class Model(Protocol):
+    """Anything that predicts series of drivers: a fitted `NEEModel`, or a double in a test."""
+
+    @property
+    def window(self) -> WindowSpec:
+        """Drivers and lags."""
+        ...
+
+    @property
+    def members(self) -> int:
+        """Networks in an ensemble."""
+        ...
+
+    @property
+    def fallback(self) -> Sequence[str]:
+        """PFTs predicted by a stand-in."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that changes when the model does."""
+        ...
+
+    def predict_series(self, pft: str, x: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map ``(series, time, driver)`` to ``(member, series, time)``, NaN where a window has a gap."""
+        ...
+
+
+def predict(cube: xr.Dataset, model: Model, *, tile: int = 64) -> xr.Dataset:
+    """Predict monthly NEE wherever forest stands.
+
+    Nothing is computed yet: the result is lazy, in tiles of `tile` by `tile` cells with time whole. A tile needs
+    about ``tile**2 * months * (drivers + 2 * members * pfts) * 4`` bytes, the kernel below 100 MB more. Windows are
+    never built; only cells with forest are run, each for the PFTs that cover it.
+
+    Parameters
+    ----------
+    cube
+        Drivers ``(time, lat, lon)`` in canonical units with ``pft_fraction (pft, lat, lon)``, 0 to 1; or towers
+        ``(site, time)`` with ``pft (site)``. NEE is not needed.
+    model
+        What `xnee.fit` or `xnee.load_model` gave.
+    tile
+        Cells along one side of a tile.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``NEE`` and ``NEE_std (time, lat, lon)``: the mean of the members' mixed fluxes and their standard
+        deviation, g C m-2 month-1 per square metre of forest, positive into the atmosphere. ``NEE_member
+        (member, pft, time, lat, lon)``, same unit, per square metre of that type. ``forest_fraction (lat, lon)``,
+        ``pft_fraction`` as given and ``fallback (pft)``, 1 where the pooled model stands in for a type with too
+        few towers. Missing without forest, in the first `lags` months, and where a window holds a gap. Lazy.
+        From towers the same with ``site`` in place of ``lat, lon``.
+
+    Raises
+    ------
+    ValueError
+        If a driver of the model is missing or in another unit, the time axis is not whole months in order or
+        shorter than a window, or a PFT or a fraction is not valid.
+
+    Examples
+    --------
+    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.training import FitSpec
+    >>> from xnee.sources.synthetic import synthetic_cube, synthetic_towers
+    >>> model = fit(synthetic_towers(), ["TEMP"], lags=2, members=1, training=FitSpec(epochs=1))
+    >>> predict(synthetic_cube(), model)["NEE"].dims
+    ('time', 'lat', 'lon')
+    """
+    cube = _with_fraction(cube)
+    _check(cube, model)
+    fraction = cube["pft_fraction"].transpose(..., "pft").astype("f4")
+    space = [str(dim) for dim in fraction.dims if dim != "pft"]
+    blocks = dict.fromkeys(space, tile)
+    x = stack_drivers(cube, model.window.drivers).transpose(*space, "time", "driver").astype("f4")
+    member = xr.apply_ufunc(
+        _predict_block,
+        x.chunk({"time": -1, "driver": -1, **blocks}),
+        fraction.chunk({"pft": -1, **blocks}),
+        kwargs={"model": model, "pfts": tuple(fraction["pft"].to_numpy().astype(str).tolist())},
+        input_core_dims=[["time", "driver"], ["pft"]],
+        output_core_dims=[["member", "pft", "time"]],
+        dask="parallelized",
+        output_dtypes=["f4"],
+        dask_gufunc_kwargs={"output_sizes": {"member": model.members}},
+    ).transpose("member", "pft", "time", *space)
+    return _describe(member, cube, model)
+
+
+def _predict_block(
+    x: NDArray[np.float32], fraction: NDArray[np.float32], *, model: Model, pfts: tuple[str, ...]
+) -> NDArray[np.float32]:
+    """Run one tile: ``(..., time, driver)`` and ``(..., pft)`` to ``(..., member, pft, time)``."""
+    result = np.full((*fraction.shape[:-1], model.members, len(pfts), x.shape[-2]), np.nan, dtype="f4")
+    for k, pft in enumerate(pfts):
+        covered = fraction[..., k] > 0
+        if covered.any():
+            result[covered, :, k] = model.predict_series(pft, x[covered]).swapaxes(0, 1)
+    return result
+
+
+def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Dataset:
+    fraction = cube["pft_fraction"].astype("f4")
+    mixed = mix(member, fraction.chunk(dict.fromkeys(fraction.dims, -1)) if fraction.chunks is None else fraction)
+    order = tuple(dim for dim in member.dims if dim not in ("member", "pft"))
+    row = VARIABLES[TARGET]
+    forest = "per square metre of forest"
+    result = xr.Dataset(
+        {
+            "NEE": mixed.mean("member", skipna=False).transpose(*order),
+            "NEE_std": mixed.std("member", skipna=False).transpose(*order),
+            "NEE_member": member,
+            "pft_fraction": fraction,
+            "forest_fraction": fraction.sum("pft"),
+            "fallback": ("pft", [int(p in model.fallback) for p in fraction["pft"].to_numpy().astype(str)]),
+        },
+        attrs={
+            "model_fingerprint": model.fingerprint,
+            "cube_fingerprint": _fingerprint(cube, model),
+            "model": json.dumps(_model_card(model)),
+            "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} xnee.predict",
+        },
+    )
+    result["NEE"].attrs = {"units": row.units, "long_name": f"{row.long_name}, {forest}"}
+    result["NEE_std"].attrs = {
+        "units": row.units,
+        "long_name": f"standard deviation of NEE over ensemble members, {forest}",
+    }
+    result["NEE_member"].attrs = {"units": row.units, "long_name": "NEE of each member for each forest type"}
+    result["pft_fraction"].attrs = {"units": "1", "long_name": "share of the cell under each forest type"}
+    result["forest_fraction"].attrs = {"units": "1", "long_name": "share of the cell under forest"}
+    result["fallback"].attrs = {"long_name": "1 where a pooled model stands in for a type with too few towers"}
+    result["fallback"] = result["fallback"].astype("i1")
+    return result
+
+
+def _model_card(model: Model) -> dict[str, object]:
+    return {
+        "drivers": list(model.window.drivers),
+        "lags": model.window.lags,
+        "members": model.members,
+        "fallback": list(model.fallback),
+        "fingerprint": model.fingerprint,
+        "provenance": dict(getattr(model, "provenance", {})),
+    }
+
+
+def _with_fraction(cube: xr.Dataset) -> xr.Dataset:
+    """Give towers a cover: all of a tower is its own PFT."""
+    if "pft_fraction" in cube:
+        return cube
+    if "site" not in cube.dims or "pft" not in cube.coords:
+        msg = (
+            "prediction needs pft_fraction (pft, lat, lon), or towers with a coordinate pft (site); the Dataset has "
+            f"{list(cube.variables)}. Make it with xnee.read_land_cover and assign it to the cube."
+        )
+        raise ValueError(msg)
+    names = cube["pft"].to_numpy().astype(str)
+    check_pfts(names)
+    own = (np.array(PFTS)[:, None] == names).astype("f4")
+    towers = cube.drop_vars("pft")
+    return towers.assign(pft_fraction=(("pft", "site"), own)).assign_coords(pft=list(PFTS))
+
+
+def _check(cube: xr.Dataset, model: Model) -> None:
+    lacking = [name for name in model.window.drivers if name not in cube]
+    if lacking:
+        msg = (
+            f"the model was trained on {list(model.window.drivers)}, but the cube lacks {lacking}; it has "
+            f"{list(cube.data_vars)}. Add them to the cube, or fit a model on the drivers that both have."
+        )
+        raise ValueError(msg)
+    check_time(cube)
+    check_drivers(cube, model.window.drivers)
+    if cube.sizes["time"] < model.window.length:
+        msg = (
+            f"a window is {model.window.length} months long, the cube only {cube.sizes['time']}. Give it the months "
+            "before the period to be predicted too."
+        )
+        raise ValueError(msg)
+    fraction = cube["pft_fraction"]
+    if "pft" not in fraction.coords:
+        msg = f"pft_fraction must name its types in a coordinate pft; it has dimensions {fraction.dims} only."
+        raise ValueError(msg)
+    check_pfts(fraction["pft"].to_numpy().astype(str))
+    if fraction.chunks is None and not ((fraction >= 0) & (fraction.sum("pft") <= 1 + 1e-4)).all():
+        msg = (
+            "pft_fraction must be 0 or more, without gaps, and add up to at most 1 in each cell; "
+            f"found {float(fraction.min()):.3g} to {float(fraction.sum('pft').max()):.3g}. Is it in percent?"
+        )
+        raise ValueError(msg)
+
+
+def _fingerprint(cube: xr.Dataset, model: Model) -> str:
+    """Name the content of a cube: by value where it is in memory, by its graph where it is lazy."""
+    from dask.base import tokenize
+
+    return str(tokenize(cube[[*model.window.drivers, "pft_fraction"]]))[:16]
