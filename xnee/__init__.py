@@ -1,0 +1,108 @@
+"""From flux towers to a national map of forest net ecosystem exchange.
+
+Importing xnee registers ``ds.nee`` on every Dataset and loads nothing heavy: the rooms, and torch with them, are
+imported when a name is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import xnee.accessor  # noqa: F401  registers ds.nee
+from xnee.grid import Grid
+from xnee.pft import IGBP_FOREST, PFTS, Legend
+from xnee.variables import DRIVERS, VARIABLES
+
+if TYPE_CHECKING:
+    from xnee.evaluation.crossval import crossvalidate
+    from xnee.evaluation.skill import evaluate
+    from xnee.explanation import explain
+    from xnee.models.lstm import LSTMSpec
+    from xnee.models.model import NEEModel
+    from xnee.models.per_pft import fit
+    from xnee.models.storage import load_model
+    from xnee.models.training import FitSpec
+    from xnee.plotting import plot
+    from xnee.prediction import predict
+    from xnee.products.budget import budget
+    from xnee.products.store import open_product, to_product
+    from xnee.sources.climatology import read_biome4, repeat_climatology
+    from xnee.sources.fluxnet import read_fluxnet
+    from xnee.sources.land_cover import read_land_cover
+    from xnee.sources.site_series import add_site_series
+    from xnee.sources.stations import chinaflux_stations
+    from xnee.windowing import windows
+
+# Where each name lives that is loaded on first use. No file beside this one has the name of a function here:
+# importing xnee.predict would put the module in the function's place.
+_HOME = {
+    "FitSpec": "xnee.models.training",
+    "LSTMSpec": "xnee.models.lstm",
+    "NEEModel": "xnee.models.model",
+    "add_site_series": "xnee.sources.site_series",
+    "budget": "xnee.products.budget",
+    "chinaflux_stations": "xnee.sources.stations",
+    "crossvalidate": "xnee.evaluation.crossval",
+    "evaluate": "xnee.evaluation.skill",
+    "explain": "xnee.explanation",
+    "fit": "xnee.models.per_pft",
+    "load_model": "xnee.models.storage",
+    "open_product": "xnee.products.store",
+    "plot": "xnee.plotting",
+    "predict": "xnee.prediction",
+    "read_biome4": "xnee.sources.climatology",
+    "read_fluxnet": "xnee.sources.fluxnet",
+    "read_land_cover": "xnee.sources.land_cover",
+    "repeat_climatology": "xnee.sources.climatology",
+    "to_product": "xnee.products.store",
+    "windows": "xnee.windowing",
+}
+
+__version__ = version("xnee")
+
+__all__ = [
+    "DRIVERS",
+    "IGBP_FOREST",
+    "PFTS",
+    "VARIABLES",
+    "FitSpec",
+    "Grid",
+    "LSTMSpec",
+    "Legend",
+    "NEEModel",
+    "__version__",
+    "add_site_series",
+    "budget",
+    "chinaflux_stations",
+    "crossvalidate",
+    "evaluate",
+    "explain",
+    "fit",
+    "load_model",
+    "open_product",
+    "plot",
+    "predict",
+    "read_biome4",
+    "read_fluxnet",
+    "read_land_cover",
+    "repeat_climatology",
+    "to_product",
+    "windows",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)  # Python adds the nearest name of __dir__
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    """List what is public, loaded or not, beside what is loaded."""
+    return sorted({*globals(), *__all__})

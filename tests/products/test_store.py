@@ -1,0 +1,293 @@
+"""Writing in tiles, stopping anywhere, going on, reading back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import dask
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from xnee.products import ledger, store
+from xnee.products.budget import budget
+from xnee.products.cf import FILL
+from xnee.products.store import open_product, to_product
+
+from .conftest import make_predicted
+from .victim import ATTRS
+
+MAPS = ["NEE", "NEE_std", "pft_fraction", "forest_fraction"]
+
+
+def write(predicted, path, **options):
+    return to_product(predicted, path, progress=False, **options)
+
+
+def values(path):
+    """All numbers of a file as they stand on disk."""
+    if path.is_dir():
+        group = zarr.open_group(path, mode="r")
+        return {name: group[name][...] for name in group.array_keys()}
+    with netCDF4.Dataset(path) as file:
+        file.set_auto_maskandscale(False)
+        return {name: variable[...] for name, variable in file.variables.items()}
+
+
+def assert_same_values(one, two):
+    one, two = values(one), values(two)
+    assert one.keys() == two.keys()
+    for name in one:
+        assert one[name].tobytes() == two[name].tobytes(), name
+
+
+class Counting:
+    """Counts the blocks of flux that are computed, and fails at one of them if told to."""
+
+    def __init__(self, fail_at=None):
+        self.calls, self.fail_at, self.lock = 0, fail_at, threading.Lock()
+
+    def __call__(self, block):
+        with self.lock:
+            self.calls += 1
+            if self.calls == self.fail_at:
+                msg = "no such driver here"
+                raise RuntimeError(msg)
+        return block
+
+
+@pytest.mark.parametrize("name", ["nee.nc", "nee.zarr"])
+def test_a_product_holds_what_was_predicted(predicted, tmp_path, name):
+    target = write(predicted, str(tmp_path / name))
+    assert os.listdir(tmp_path) == [name]
+    opened = open_product(target)
+    assert opened["NEE"].chunksizes["time"] == (24,)
+    for variable in MAPS:
+        np.testing.assert_array_equal(opened[variable], predicted[variable].astype("f4"))
+    assert opened["pft"].values.tolist() == predicted["pft"].values.tolist()
+    assert opened["fallback"].values.tolist() == [0, 1, 0, 0, 0]
+    assert json.loads(opened.attrs["model"])["sites"][0]["name"] == "鼎湖山"
+    xr.testing.assert_allclose(budget(opened), budget(predicted), rtol=1e-12)
+
+
+def test_both_formats_hold_the_same(product, tmp_path):
+    other = write(make_predicted(), tmp_path / "nee.zarr", attrs=ATTRS)
+    with xr.open_dataset(product) as one, xr.open_dataset(other) as two:
+        xr.testing.assert_equal(one.load(), two.load())
+        assert {k: v for k, v in one.attrs.items() if k not in ("history", "date_created")} == {
+            k: v for k, v in two.attrs.items() if k not in ("history", "date_created")
+        }
+        assert one["NEE"].attrs == two["NEE"].attrs
+
+
+def test_the_file_is_laid_out_for_other_tools(product):
+    with netCDF4.Dataset(product) as file:
+        nee = file["NEE"]
+        assert nee.dimensions == ("time", "lat", "lon")
+        assert nee.dtype == "f4"
+        assert nee._FillValue == FILL
+        assert nee.filters()["zlib"]
+        assert nee.chunking() == [1, 6, 8]
+        assert file["time"].units == "days since 1970-01-01"
+        assert file["time"].dtype == file["time_bnds"].dtype == "i4"
+        assert file["time_bnds"].ncattrs() == []
+        assert file["fallback"].flag_values.dtype == "i1"
+        assert file["NEE_total"].dimensions == ("year", "pft", "member")
+        assert "xnee.predict" in file.history
+        assert "xnee.to_product" in file.history
+
+
+@pytest.mark.parametrize("tile", [3, 6])
+def test_tiles_do_not_matter(product, tmp_path, tile):
+    other = write(make_predicted(), tmp_path / "nee.nc", tile=tile)
+    with xr.open_dataset(product) as one, xr.open_dataset(other) as two:
+        xr.testing.assert_equal(one[MAPS], two[MAPS])
+        xr.testing.assert_allclose(one["NEE_total"], two["NEE_total"], rtol=1e-12)
+
+
+def test_a_map_in_memory_is_written_too(product, tmp_path):
+    other = write(make_predicted().compute(), tmp_path / "nee.nc", tile=5)
+    with xr.open_dataset(product) as one, xr.open_dataset(other) as two:
+        xr.testing.assert_equal(one[MAPS], two[MAPS])
+
+
+def test_each_block_with_forest_is_computed_once_and_no_other(tmp_path):
+    watch = Counting()
+    write(make_predicted(watch=watch), tmp_path / "nee.zarr")
+    assert watch.calls == 4  # 2 x 3 blocks, 2 of them without forest
+
+
+def test_a_cluster_writes_the_same(product, tmp_path):
+    from distributed import Client
+
+    with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None):
+        other = write(make_predicted(), tmp_path / "nee.nc", attrs=ATTRS)
+    assert_same_values(product, other)
+
+
+def test_a_bar_goes_to_stderr(predicted, tmp_path, capsys):
+    to_product(predicted, tmp_path / "nee.nc")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "6/6" in shown.err
+    write(predicted, tmp_path / "quiet.nc")
+    assert capsys.readouterr().err == ""
+
+
+# stopping and going on
+
+
+def test_a_failing_tile_says_where_and_keeps_the_others(tmp_path):
+    watch = Counting(fail_at=3)
+    with dask.config.set(num_workers=1), pytest.raises(RuntimeError, match="no such driver here") as failure:
+        write(make_predicted(watch=watch), tmp_path / "nee.nc")
+    assert "tile of lat 31.75 to 32.75, lon 101.75 to 102.75" in failure.value.__notes__[0]
+    assert not (tmp_path / "nee.nc").exists()
+    again = Counting()
+    write(make_predicted(watch=again), tmp_path / "nee.nc")
+    assert again.calls == 4 - 2
+
+
+def test_another_process_goes_on_where_one_was_killed(product, tmp_path):
+    target = tmp_path / "nee.nc"
+    assert kill(target, "tile", "5") == 4
+    watch = Counting()
+    write(make_predicted(chunk=2, watch=watch), target, attrs=ATTRS)
+    assert watch.calls == 9 - 4
+    assert os.listdir(tmp_path) == ["nee.nc"]
+    with xr.open_dataset(product) as one, xr.open_dataset(target) as two:
+        xr.testing.assert_equal(one[MAPS], two[MAPS])
+        xr.testing.assert_allclose(one["NEE_total"], two["NEE_total"], rtol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+@pytest.mark.parametrize("point", ["template", "before-note", "netcdf", "before-name", "after-name"])
+def test_a_kill_at_any_point_loses_nothing(tmp_path, suffix, point):
+    if (suffix, point) == (".zarr", "netcdf"):
+        return
+    whole = write(make_predicted(chunk=2), tmp_path / f"whole{suffix}", attrs=ATTRS)
+    target = tmp_path / f"nee{suffix}"
+    kill(target, point)
+    assert target.exists() == (point == "after-name")
+    write(make_predicted(chunk=2), target, attrs=ATTRS)
+    assert sorted(os.listdir(tmp_path)) == [target.name, whole.name]
+    assert_same_values(whole, target)
+
+
+def kill(target, *point):
+    """Let a process write until it kills itself; count the forest tiles that it finished."""
+    here = Path(__file__).parent
+    command = [sys.executable, "-W", "error::RuntimeWarning", str(here / "victim.py"), str(target), *point]
+    run = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(here.parent)}, check=False, timeout=60)
+    assert run.returncode == -signal.SIGKILL
+    notes = (target.with_name(target.name + ".partial") / "tiles").glob("*.json")
+    return sum(any(json.loads(note.read_text())["pft_area"]) for note in notes)
+
+
+def test_a_store_made_from_something_else_is_refused(tmp_path):
+    target = tmp_path / "nee.nc"
+    with pytest.raises(RuntimeError):
+        write(make_predicted(watch=Counting(fail_at=3)), target)
+    other = make_predicted().assign_attrs(model_fingerprint="bad", cube_fingerprint="decade")
+    with pytest.raises(ValueError, match=r"nee.nc.partial is an unfinished .* model was 'c0ffee', is 'bad'\. .*delete"):
+        write(other, target)
+    with pytest.raises(ValueError, match=r"time was '24 from 2001-01-01 to 2002-12-01, .*', is '12 from"):
+        write(make_predicted(months=12), target)
+    with pytest.raises(ValueError, match="tile was '3', is '6'"):
+        write(make_predicted(), target, tile=6)
+    with pytest.raises(ValueError, match=r"attrs was '{}', is '{.*CC-BY-4.0"):
+        write(make_predicted(), target, attrs={"license": "CC-BY-4.0"})
+    write(make_predicted(), target)
+
+
+def test_a_clock_in_the_history_is_no_difference(tmp_path):
+    with pytest.raises(RuntimeError):
+        write(make_predicted(watch=Counting(fail_at=3)), tmp_path / "nee.nc")
+    write(make_predicted().assign_attrs(history="2031-01-01T00:00:00Z xnee.predict"), tmp_path / "nee.nc")
+
+
+def test_a_tile_that_does_not_fit_is_not_written(predicted, tmp_path):
+    with pytest.raises(RuntimeError):
+        write(make_predicted(watch=Counting(fail_at=1)), tmp_path / "nee.nc")
+    place = tmp_path / "nee.nc.partial" / "store.zarr"
+    template = xr.open_zarr(place, consolidated=False, chunks=None)
+    region = {"lat": slice(0, 3), "lon": slice(0, 3)}
+    tile = xr.Dataset({"NEE": predicted["NEE"].isel(lat=slice(3, 6), lon=slice(0, 3)).compute()})
+    with pytest.raises(ValueError, match="came back with another lat than the store has"):
+        store._write_tile(place, template, tile, region)
+    with pytest.raises(ValueError, match="came back with another NEE"):
+        store._write_tile(place, template, tile.drop_vars("lat").isel(lat=[0]), region)
+
+
+# targets
+
+
+@pytest.mark.parametrize("name", ["nee.nc", "nee.zarr"])
+def test_a_target_that_is_there_is_kept_unless_told_otherwise(predicted, tmp_path, name):
+    target = write(predicted, tmp_path / name)
+    before = values(target)["NEE"]
+    other = make_predicted(seed=1)
+    with pytest.raises(
+        FileExistsError, match=r"is there already\. Choose another name, move it away, or give overwrite"
+    ):
+        write(other, target)
+    np.testing.assert_array_equal(values(target)["NEE"], before)
+    write(other, target, overwrite=True)
+    np.testing.assert_array_equal(open_product(target)["NEE"], other["NEE"].astype("f4"))
+    assert os.listdir(tmp_path) == [name]
+
+
+def refuse_access(*_):
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("nee.csv", {}, ValueError, "a product ends in .nc or .zarr; got 'nee.csv'"),
+        ("there/nee.nc", {}, FileNotFoundError, "the folder .*there of the product nee.nc does not exist"),
+        ("nee.nc", {"tile": 4}, ValueError, "a whole number of the chunks of NEE, which are 3 x 3 cells; got 4"),
+        ("nee.nc", {"tile": 0}, ValueError, "a whole number of the chunks"),
+        ("nee.nc", {"tile": 3.0}, ValueError, "a whole number of the chunks"),
+    ],
+)
+@pytest.mark.usefixtures("no_compute")
+def test_a_target_that_cannot_be_is_refused_before_any_work(predicted, tmp_path, name, options, error, message):
+    with pytest.raises(error, match=message):
+        write(predicted, tmp_path / name, **options)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_a_folder_that_cannot_be_written_to_is_refused(predicted, tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger.os, "access", refuse_access)  # root may write everywhere
+    with pytest.raises(PermissionError, match="cannot be written to"):
+        write(predicted, tmp_path / "nee.nc")
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_a_folder_of_the_name_is_no_product(predicted, tmp_path):
+    (tmp_path / "nee.nc").mkdir()
+    with pytest.raises(FileExistsError, match="is a folder and no product"):
+        write(predicted, tmp_path / "nee.nc", overwrite=True)
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_chunks_that_are_not_equal_are_refused(predicted, tmp_path):
+    uneven = predicted.chunk(lon=(1, 3, 4))
+    with pytest.raises(ValueError, match=r"chunks of NEE along lon must be equal.*\(1, 3, 4\)"):
+        write(uneven, tmp_path / "nee.nc")
+
+
+def test_opening_what_is_not_there_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no product .*nee.nc.*nee.nc.partial"):
+        open_product(tmp_path / "nee.nc")

@@ -1,0 +1,168 @@
+"""``ds.nee``: the functions of xnee that take a Dataset, as methods of it.
+
+A thin face: each method imports its room and calls one function, where the docstring is. xarray makes a new accessor
+for every new Dataset, so that nothing is kept or checked here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from xnee.evaluation.crossval import Scheme
+    from xnee.explanation import Method
+    from xnee.models.lstm import LSTMSpec
+    from xnee.models.model import NEEModel
+    from xnee.models.per_pft import Strategy
+    from xnee.models.training import FitSpec
+    from xnee.prediction import Model
+
+__all__ = ["NEEAccessor"]
+
+
+@xr.register_dataset_accessor("nee")  # type: ignore[no-untyped-call]
+class NEEAccessor:
+    """Methods on sites, cubes and predictions; reached as ``ds.nee``. The variable NEE is ``ds["NEE"]``."""
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def windows(self, drivers: Iterable[str] | None = None, *, lags: int = 6) -> xr.Dataset:
+        """Build the samples of this Dataset; see `xnee.windows`."""
+        from xnee.windowing import windows
+
+        return windows(self._ds, drivers, lags=lags)
+
+    def fit(
+        self,
+        drivers: Iterable[str] | None = None,
+        *,
+        lags: int = 6,
+        members: int = 5,
+        seed: int = 0,
+        strategy: Strategy = "per-pft",
+        test_fraction: float = 0.2,
+        min_windows: int = 24,
+        network: LSTMSpec | None = None,
+        training: FitSpec | None = None,
+        device: str = "cpu",
+    ) -> NEEModel:
+        """Train an ensemble of LSTMs for each forest type on these sites; see `xnee.fit`."""
+        from xnee.models.per_pft import fit
+
+        return fit(
+            self._ds,
+            drivers,
+            lags=lags,
+            members=members,
+            seed=seed,
+            strategy=strategy,
+            test_fraction=test_fraction,
+            min_windows=min_windows,
+            network=network,
+            training=training,
+            device=device,
+        )
+
+    def crossvalidate(
+        self,
+        drivers: Iterable[str] | None = None,
+        *,
+        scheme: Scheme = "leave-site-out",
+        folds: int = 10,
+        lags: int = 6,
+        members: int = 5,
+        seed: int = 0,
+        strategy: Strategy = "per-pft",
+        test_fraction: float = 0.2,
+        min_windows: int = 24,
+        network: LSTMSpec | None = None,
+        training: FitSpec | None = None,
+        device: str = "cpu",
+    ) -> xr.Dataset:
+        """Score models that never saw the sites, or months, that they predict; see `xnee.crossvalidate`."""
+        from xnee.evaluation.crossval import crossvalidate
+
+        return crossvalidate(
+            self._ds,
+            drivers,
+            scheme=scheme,
+            folds=folds,
+            lags=lags,
+            members=members,
+            seed=seed,
+            strategy=strategy,
+            test_fraction=test_fraction,
+            min_windows=min_windows,
+            network=network,
+            training=training,
+            device=device,
+        )
+
+    def evaluate(self, model: NEEModel, *, folds: int = 10) -> xr.Dataset:
+        """Score a model on held-out months and on left-out sites of these towers; see `xnee.evaluate`."""
+        from xnee.evaluation.skill import evaluate
+
+        return evaluate(self._ds, model, folds=folds)
+
+    def predict(self, model: Model, *, tile: int = 64) -> xr.Dataset:
+        """Predict monthly NEE of this cube, or of these sites, lazily; see `xnee.predict`."""
+        from xnee.prediction import predict
+
+        return predict(self._ds, model, tile=tile)
+
+    def to_product(
+        self,
+        path: str | Path,
+        *,
+        tile: int | None = None,
+        attrs: Mapping[str, object] | None = None,
+        overwrite: bool = False,
+        progress: bool = True,
+    ) -> Path:
+        """Compute this prediction and write it as a CF file; see `xnee.to_product`."""
+        from xnee.products.store import to_product
+
+        return to_product(self._ds, path, tile=tile, attrs=attrs, overwrite=overwrite, progress=progress)
+
+    def budget(self, *, by: Sequence[str] = ("pft", "year")) -> xr.Dataset:
+        """Add this prediction, or product, up over forest and year; see `xnee.budget`."""
+        from xnee.products.budget import budget
+
+        return budget(self._ds, by=by)
+
+    def explain(
+        self,
+        model: NEEModel,
+        *,
+        samples: int = 20,
+        background: int = 50,
+        method: Method = "auto",
+        permutations: int = 100,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """Attribute predictions for these sites to drivers; see `xnee.explain`."""
+        from xnee.explanation import explain
+
+        return explain(
+            self._ds,
+            model,
+            samples=samples,
+            background=background,
+            method=method,
+            permutations=permutations,
+            seed=seed,
+        )
+
+    def plot(self) -> Figure:
+        """Draw what this Dataset holds: a map, a budget, an explanation, a cross-validation; see `xnee.plot`."""
+        from xnee.plotting import plot
+
+        return plot(self._ds)

@@ -1,0 +1,408 @@
+"""The command line: a thin face. Each command reads files, calls the functions of the same name, writes files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal, cast
+
+from cyclopts import App
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["main"]
+
+app = App(name="xnee", help="From flux towers to a national map of forest net ecosystem exchange.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and turn refusals into one line and exit status 2.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command line; by default those of the process.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    try:
+        app(arguments)
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+        print(f"xnee: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@app.command
+def towers(
+    *files: Path,
+    out: Path,
+    sites: Path | None = None,
+    series: Path | None = None,
+    columns: tuple[str, ...] = ("ndvi=NDVI",),
+    qc_min: float = 0.5,
+) -> None:
+    """Read monthly FLUXNET files into one NetCDF file of sites.
+
+    Parameters
+    ----------
+    files
+        FLUXNET2015 or ONEFlux monthly CSV files, or glob patterns of them in quotes.
+    out
+        File to write, ending in .nc.
+    sites
+        Table with site_id, lat, lon, igbp, name, licence. Training needs its types.
+    series
+        Monthly table with site_id, timestamp (YYYYMM) and satellite columns.
+    columns
+        Columns of the series to take, each as column=NAME.
+    qc_min
+        Months with a smaller share of measured or well-filled NEE are left out, 0 to 1.
+    """
+    import xnee
+
+    _check_free(out)
+    ds = xnee.read_fluxnet([str(file) for file in files], sites=sites, qc_min=qc_min)
+    if series is not None:
+        ds = xnee.add_site_series(ds, series, columns=dict(pair.split("=", 1) for pair in columns))
+    _write(ds, out)
+    counts = {key: value for key, value in ds.attrs.items() if key.startswith("months_")}
+    print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(ds.data_vars)}\n{counts}")
+
+
+@app.command
+def cube(
+    *,
+    climatology: Path,
+    land_cover: Path,
+    out: Path,
+    legend: Literal["MCD12C1", "MCD12Q1"] = "MCD12C1",
+    region: Path | None = None,
+    step: float = 0.5,
+    years: tuple[int, int] = (2000, 2001),
+) -> None:
+    """Build a cube of drivers and forest cover from a climatology and a land-cover map.
+
+    Parameters
+    ----------
+    climatology
+        BIOME4 input file: temperature, precipitation and sunshine of the twelve months.
+    land_cover
+        Map of IGBP classes, GeoTIFF.
+    out
+        Cube to write, ending in .zarr.
+    legend
+        Which product's codes the map uses: MCD12C1 (water 0) or MCD12Q1 (water 17).
+    region
+        GeoJSON polygon; only forest inside counts.
+    step
+        Size of a cell, degrees; that of the climatology.
+    years
+        First and last year of the time axis. The first is spin-up: its first months have no past.
+    """
+    import numpy as np
+
+    import xnee
+
+    _check_free(out)
+    drivers = xnee.read_biome4(climatology)
+    west, east = (float(v) for v in (drivers["lon"][0] - step / 2, drivers["lon"][-1] + step / 2))
+    south, north = (float(v) for v in (drivers["lat"][0] - step / 2, drivers["lat"][-1] + step / 2))
+    grid = xnee.Grid(west=west, east=east, south=south, north=north, step=step)
+    cover = xnee.read_land_cover(land_cover, legend=legend, grid=grid, region=region)
+    if not (np.allclose(cover["lat"], drivers["lat"]) and np.allclose(cover["lon"], drivers["lon"])):
+        msg = f"the climatology's cells are not {step} degrees; give its own step with --step."
+        raise ValueError(msg)
+    # equal to rounding, so that the labels of one may stand for both
+    cover = cover.assign_coords(lat=drivers["lat"], lon=drivers["lon"])
+    ds = xnee.repeat_climatology(drivers, years).merge(cover, join="exact", combine_attrs="drop_conflicts")
+    _write(ds, out)
+    print(f"{out}: {dict(ds.sizes)}, {', '.join(map(str, ds.data_vars))}")
+    for key, value in cover.attrs.items():
+        print(f"  {key}: {value}")
+
+
+@app.command
+def fit(
+    sites: Path,
+    *,
+    out: Path,
+    drivers: tuple[str, ...] | None = None,
+    lags: int = 6,
+    members: int = 5,
+    seed: int = 0,
+    strategy: Literal["per-pft", "pooled"] = "per-pft",
+    test_fraction: float = 0.2,
+    device: str = "cpu",
+) -> None:
+    """Train an ensemble of LSTMs for each forest type on towers.
+
+    Parameters
+    ----------
+    sites
+        File that "xnee towers" wrote.
+    out
+        Folder of the model; it must not exist.
+    drivers
+        Names of the vocabulary, e.g. --drivers TEMP PRE PAR; by default all in the file.
+    lags
+        Months of history before the predicted month.
+    members
+        Networks per ensemble.
+    seed
+        Same seed, same model.
+    strategy
+        Networks per type, or one ensemble for all types.
+    test_fraction
+        Share of each site's last windows that training never sees.
+    device
+        cpu or cuda.
+    """
+    import xnee
+
+    _check_free(out)
+    model = xnee.fit(
+        _open(sites).load(),
+        drivers,
+        lags=lags,
+        members=members,
+        seed=seed,
+        strategy=strategy,
+        test_fraction=test_fraction,
+        device=device,
+    )
+    model.save(out)
+    print(model)
+
+
+@app.command
+def predict(cube: Path, model: Path, *, out: Path, tile: int = 64, overwrite: bool = False) -> None:
+    """Map NEE over a cube and write the product.
+
+    Parameters
+    ----------
+    cube
+        Cube with the model's drivers and pft_fraction, .zarr or .nc.
+    model
+        Folder of a model.
+    out
+        Product to write, .nc or .zarr. The same command goes on after a kill.
+    tile
+        Cells along one side of a tile.
+    overwrite
+        Whether a product of this name is replaced.
+    """
+    import xnee
+
+    predicted = xnee.predict(_open(cube, chunks={}), xnee.load_model(model), tile=tile)
+    print(xnee.to_product(predicted, out, overwrite=overwrite))
+    _print_budget(xnee.open_product(out))
+
+
+@app.command
+def evaluate(sites: Path, model: Path, *, out: Path | None = None, folds: int = 10) -> None:
+    """Print skill on held-out months beside skill on left-out sites.
+
+    Parameters
+    ----------
+    sites
+        The towers that the model was fitted on.
+    model
+        Folder of a model.
+    out
+        Also write the scores to this file, ending in .nc.
+    folds
+        Groups of sites that are left out in turn.
+    """
+    import xnee
+    from xnee.evaluation.skill import skill_table
+
+    if out is not None:
+        _check_free(out)
+    scores = xnee.evaluate(_open(sites).load(), xnee.load_model(model), folds=folds)
+    if out is not None:
+        _write(scores, out)
+    print(skill_table(scores))
+
+
+@app.command
+def explain(sites: Path, model: Path, *, out: Path, samples: int = 20, background: int = 50) -> None:
+    """Attribute predictions to drivers by Shapley values.
+
+    Parameters
+    ----------
+    sites
+        The towers that the model was fitted on.
+    model
+        Folder of a model.
+    out
+        File to write, ending in .nc; a figure with the same name is put beside it.
+    samples
+        Windows to explain per type.
+    background
+        Windows to compare with.
+    """
+    import xnee
+
+    _check_free(out)
+    why = xnee.explain(_open(sites).load(), xnee.load_model(model), samples=samples, background=background)
+    _write(why, out)
+    xnee.plot(why).savefig(out.with_suffix(".png"))
+    _print_contribution(why)
+
+
+@app.command
+def report(product: Path, *, out: Path) -> None:
+    """Print the budget of a product and draw its map.
+
+    Parameters
+    ----------
+    product
+        What "xnee predict" wrote.
+    out
+        Folder for map.png and budget.csv; made if it is not there.
+    """
+    import xnee
+
+    ds = xnee.open_product(product)
+    out.mkdir(parents=True, exist_ok=True)
+    total = xnee.budget(ds)
+    total.to_dataframe().to_csv(out / "budget.csv")
+    xnee.plot(ds).savefig(out / "map.png")
+    _print_budget(ds)
+    print(f"{out / 'map.png'}, {out / 'budget.csv'}")
+
+
+@app.command
+def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
+    """Run the whole road on the embedded synthetic world, whose true map is known. Nothing in it was measured.
+
+    Parameters
+    ----------
+    out
+        Folder for everything that is made; what an earlier demo left there is replaced.
+    seed
+        Which weather, noise and networks.
+    """
+    import xnee
+    from xnee.evaluation.skill import skill_table
+    from xnee.sources.synthetic import synthetic_cube, synthetic_towers
+
+    start = perf_counter()
+    _clear_demo(out)
+    sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
+    print(f"Synthetic world: {sites.sizes['site']} towers, cube {dict(world.sizes)}\n")
+    model = xnee.fit(sites, seed=seed)
+    model.save(out / "model")
+    print(model, "\n")
+    scores = xnee.evaluate(sites, model)
+    _write(scores, out / "skill.nc")
+    print(skill_table(scores), "\n")
+    xnee.to_product(xnee.predict(world, model), out / "NEE_synthetic.nc")
+    product = xnee.open_product(out / "NEE_synthetic.nc")
+    xnee.plot(product).savefig(out / "map.png")
+    _print_budget(product)
+    _compare_with_truth(product, world)
+    why = xnee.explain(sites, model, samples=4, background=25, permutations=50)
+    _write(why, out / "explanation.nc")
+    xnee.plot(why).savefig(out / "contribution.png")
+    _print_contribution(why)
+    print(f"\n{out}/ holds {', '.join(sorted(p.name for p in out.iterdir()))}. {perf_counter() - start:.0f} s.")
+
+
+_DEMO_FILES = ("model", "skill.nc", "NEE_synthetic.nc", "map.png", "explanation.nc", "contribution.png", ".xnee-demo")
+
+
+def _clear_demo(out: Path) -> None:
+    """Make the demo's folder; take away only what an earlier demo, known by its mark, made in it."""
+    if out.exists() and any(out.iterdir()) and not (out / ".xnee-demo").exists():
+        msg = f"{out} is not empty and no earlier demo made it. Choose another folder with --out."
+        raise FileExistsError(msg)
+    for name in _DEMO_FILES:
+        path = out / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".xnee-demo").touch()
+
+
+def _compare_with_truth(product: xr.Dataset, world: xr.Dataset) -> None:
+    from xnee.products.budget import budget
+    from xnee.scores import Tally
+    from xnee.sources.synthetic import true_nee
+
+    truth = true_nee(world)
+    predicted = product["NEE"].transpose(*truth.dims)
+    both = (truth.notnull() & predicted.notnull()).to_numpy()
+    tally = Tally.of(truth.to_numpy()[both], predicted.to_numpy()[both])
+    print(
+        f"Map against the true map: R2 {tally.r2:.2f}, RMSE {tally.rmse:.1f} g C m-2 month-1, {tally.count} cell-months"
+    )
+    area = product["forest_fraction"] * product["area"]
+    year = int(budget(product)["year"][-1])
+    true_total = float((truth.sel(time=str(year)).sum("time") * area).sum()) * 1e-12
+    print(f"True total of {year}: {true_total:.1f} Tg C yr-1\n")
+
+
+def _print_budget(product: xr.Dataset) -> None:
+    from xnee.products.budget import budget, budget_table
+
+    print("Budget (negative: uptake; NEE is not NBP: harvest, fire and lateral export are not in it)")
+    print(budget_table(budget(product)), "\n")
+
+
+def _print_contribution(why: xr.Dataset) -> None:
+    share = why["contribution"].dropna("pft", how="all").transpose("pft", "driver")
+    print(f"Contribution of drivers, % of mean |Shapley value| ({why.attrs['method']}; rows sum to 100)")
+    print(share.to_pandas().round(1).to_string())
+    print(f"largest |prediction - base - sum| {float(abs(why['residual']).max()):.1e} g C m-2 month-1")
+
+
+def _open(path: Path, chunks: dict[str, int] | None = None) -> xr.Dataset:
+    import xarray as xr
+
+    if not path.exists():
+        msg = f"{path} does not exist."
+        raise FileNotFoundError(msg)
+    if path.suffix not in (".nc", ".zarr"):
+        msg = f"{path} must end in .nc or .zarr."
+        raise ValueError(msg)
+    engine = cast("Literal['netcdf4', 'zarr']", "zarr" if path.suffix == ".zarr" else "netcdf4")
+    try:
+        return xr.open_dataset(path, engine=engine, chunks=chunks)
+    except Exception as error:  # what a damaged file raises is the library's choice
+        msg = f"{path} cannot be read as {engine}: {error}."
+        raise ValueError(msg) from error
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a target before any work: it exists, or its folder cannot be written."""
+    if out.exists():
+        msg = f"{out} exists already. Choose another name or remove it."
+        raise FileExistsError(msg)
+    if not out.absolute().parent.is_dir() or not os.access(out.absolute().parent, os.W_OK):
+        msg = f"{out.absolute().parent} is not an existing, writable folder. Make it first."
+        raise FileNotFoundError(msg)
+
+
+def _write(ds: xr.Dataset, out: Path) -> None:
+    """Write a Dataset; its name appears only when all of it is there."""
+    if out.suffix not in (".nc", ".zarr"):
+        msg = f"{out} must end in .nc or .zarr."
+        raise ValueError(msg)
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        if out.suffix == ".nc":
+            ds.to_netcdf(unfinished, engine="netcdf4")
+        else:
+            ds.to_zarr(unfinished, zarr_format=3, consolidated=False)
+        unfinished.replace(out)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,141 @@
+"""Figures from the Datasets that the other rooms return. Colour-blind safe; nothing is downloaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from xnee.pft import PFTS
+from xnee.scores import Tally
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["plot"]
+
+_PFT_COLOURS = dict(zip(PFTS, ("#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7"), strict=True))
+"""Okabe and Ito's colours, told apart by all readers."""
+_MONTHLY = "NEE, g C m$^{-2}$ month$^{-1}$"
+
+
+def plot(ds: xr.Dataset) -> Figure:
+    """Draw what a Dataset of xnee holds.
+
+    What is drawn follows from the variables: ``contribution`` (from `xnee.explain`) as bars by type,
+    ``NEE_total`` alone (from `xnee.budget`) as bars by year with spread, ``predicted`` (from
+    `xnee.crossvalidate`) as observed against predicted, and ``NEE (time, lat, lon)`` (from `xnee.predict` or a
+    product) as a map of the mean yearly sum. A map is computed here if it is lazy.
+
+    Parameters
+    ----------
+    ds
+        A Dataset from one of these functions.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown and not saved: ``figure.savefig("map.png")``. NEE positive into the atmosphere throughout.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the Dataset holds nothing that can be drawn.
+
+    Examples
+    --------
+    >>> plot(explained).savefig("contribution.png")  # doctest: +SKIP
+    """
+    if "contribution" in ds:
+        return _contribution(ds["contribution"])
+    if "predicted" in ds:
+        return _observed_against_predicted(ds)
+    if "NEE" in ds and {"lat", "lon"} <= set(ds["NEE"].dims):
+        return _map(ds["NEE"])
+    if "NEE_total" in ds:
+        return _budget(ds)
+    msg = f"plot draws what explain, crossvalidate, predict or budget returned; this Dataset has {list(ds.data_vars)}."
+    raise ValueError(msg)
+
+
+def _axes(columns: int, width: float, height: float) -> tuple[Figure, Any]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        msg = 'figures need matplotlib: pip install "xnee[plot]".'
+        raise ImportError(msg) from error
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)  # no pyplot: no global state, no window
+    return figure, np.atleast_1d(figure.subplots(1, columns))
+
+
+def _map(nee: xr.DataArray) -> Figure:
+    """Mean over whole years of the yearly sum; a cell with a missing month in every year stays empty."""
+    months = nee["time"].dt.year.to_series().value_counts()
+    whole = sorted(months[months == 12].index)
+    yearly = [nee.sel(time=str(year)).sum("time", skipna=False) for year in whole]
+    complete = xr.concat(yearly, dim="year") if yearly else nee.expand_dims("year") * np.nan
+    mean = complete.mean("year").compute() if len(yearly) == 1 else _mean_of_known(complete).compute()
+    figure, (axis,) = _axes(1, 7, 5)
+    # symmetric about zero, so that the sign can be read off the colour
+    limit = float(np.nanquantile(np.abs(mean), 0.98)) if mean.notnull().any() else 1.0
+    drawn = axis.pcolormesh(
+        mean["lon"], mean["lat"], mean.transpose("lat", "lon"), cmap="BrBG_r", vmin=-limit, vmax=limit
+    )
+    figure.colorbar(drawn, ax=axis, label="NEE, g C m$^{-2}$ yr$^{-1}$ of forest (negative: uptake)", shrink=0.8)
+    axis.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north")
+    axis.set_aspect(1 / np.cos(np.deg2rad(float(mean["lat"].mean()))))
+    axis.set_title(f"Forest NEE, mean of {whole[0]}-{whole[-1]}" if whole else "Forest NEE: no whole year")
+    axis.set_facecolor("0.93")
+    return figure
+
+
+def _mean_of_known(yearly: xr.DataArray) -> xr.DataArray:
+    """Mean over the years that a cell has (``skipna``: years before the first whole window are expected gaps)."""
+    known = yearly.notnull()
+    return yearly.fillna(0).sum("year") / known.sum("year").where(known.any("year"))
+
+
+def _contribution(share: xr.DataArray) -> Figure:
+    shown = share.dropna("pft", how="all")
+    figure, axes = _axes(shown.sizes["pft"], 2.4 * shown.sizes["pft"], 3.2)
+    for axis, pft in zip(axes, shown["pft"].to_numpy().tolist(), strict=True):
+        row = shown.sel(pft=pft)
+        row = row.isel(driver=np.argsort(row.to_numpy()))
+        axis.barh(row["driver"].to_numpy().tolist(), row.to_numpy(), color=_PFT_COLOURS[pft])
+        axis.set(title=pft, xlabel="contribution, %")
+    return figure
+
+
+def _observed_against_predicted(ds: xr.Dataset) -> Figure:
+    types = [pft for pft in PFTS if (ds["sample_pft"] == pft).any()]
+    figure, axes = _axes(len(types), 2.6 * len(types), 3.0)
+    predicted = ds["predicted"].isel(predictor=0)
+    for axis, pft in zip(axes, types, strict=True):
+        own = (ds["sample_pft"] == pft).to_numpy()
+        y, p = ds["NEE"].to_numpy()[own], predicted.to_numpy()[own]
+        tally = Tally.of(y, p)
+        axis.plot(y, p, ".", ms=3, alpha=0.6, color=_PFT_COLOURS[pft])
+        ends = [np.nanmin([y, p]), np.nanmax([y, p])]
+        axis.plot(ends, ends, color="0.3", lw=0.8)
+        axis.set(title=f"{pft}: R$^2$ {tally.r2:.2f}, RMSE {tally.rmse:.0f}", xlabel=f"observed {_MONTHLY}")
+    axes[0].set_ylabel(f"predicted {_MONTHLY}")
+    return figure
+
+
+def _budget(ds: xr.Dataset) -> Figure:
+    figure, (axis,) = _axes(1, 6, 3.5)
+    total = ds["NEE_total"]
+    names = [str(name) for name in total["pft"].to_numpy() if name in PFTS]
+    years = total["year"].to_numpy()
+    for k, pft in enumerate(names):
+        spread = ds["NEE_total_std"].sel(pft=pft) if "NEE_total_std" in ds else None
+        where = np.arange(years.size) + (k - len(names) / 2) * 0.15
+        axis.bar(where, total.sel(pft=pft), 0.15, yerr=spread, label=pft, color=_PFT_COLOURS[pft])
+    axis.set_xticks(np.arange(years.size), [str(year) for year in years])
+    axis.axhline(0, color="0.3", lw=0.8)
+    axis.set_ylabel("NEE, Tg C yr$^{-1}$ (negative: uptake)")
+    axis.legend(frameon=False, ncols=5)
+    return figure

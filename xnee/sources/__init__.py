@@ -1,0 +1,1 @@
+"""Readers: each reads one family of files and gives Datasets in the words and units of `xnee.variables`."""
