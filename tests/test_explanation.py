@@ -27,7 +27,7 @@ def brute_force(game, drivers):
 class Interacting:
     """NEE = TEMP now x PRE before + VPD; WS is not used."""
 
-    def predict_series(self, pft, x):
+    def predict_series(self, _pft, x):
         y = np.full((2, *x.shape[:2]), np.nan)
         y[:, :, 1:] = x[:, 1:, 0] * x[:, :-1, 1] + x[:, 1:, 2]
         return y

@@ -6,7 +6,8 @@ from xnee.pft import PFTS, mix
 from xnee.prediction import predict
 
 
-def test_predict_is_lazy(cube, driver_model, no_compute):
+@pytest.mark.usefixtures("no_compute")
+def test_predict_is_lazy(cube, driver_model):
     predicted = predict(cube().chunk(lat=1), driver_model())
     assert all(predicted[name].chunks is not None for name in ("NEE", "NEE_std", "NEE_member"))
 
@@ -26,7 +27,7 @@ def test_the_target_month_is_the_last_of_its_window(cube, driver_model):
     assert nee[:2].isnull().all()
 
 
-def test_a_tower_and_the_same_cell_of_a_cube_agree(cube, towers, fitted):
+def test_a_tower_and_the_same_cell_of_a_cube_agree(cube, fitted):
     ds = cube()
     cell = ds.isel(lat=0, lon=0)
     tower = cell[["TEMP", "PRE"]].expand_dims(site=["x"]).assign_coords(pft=("site", ["DBF"]))

@@ -104,5 +104,6 @@ def mix(flux: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
     """
     covered = fraction > 0
     # A type without ground may be NaN (it is not computed); one with ground must poison the mean.
-    weighted = xr.where(covered, flux * fraction, 0.0).sum("pft", skipna=False)
-    return weighted / fraction.where(covered).sum("pft", min_count=1)
+    weighted = (flux * fraction).where(covered, 0.0).sum("pft", skipna=False)
+    mixed: xr.DataArray = weighted / fraction.where(covered).sum("pft", min_count=1)
+    return mixed

@@ -16,7 +16,7 @@ def test_folds_hold_every_site_once_and_spread_the_types():
     site = np.array([f"S{i}" for i in range(12)])
     pft = np.array(["ENF"] * 6 + ["MF"] * 6)
     folds = site_folds(np.repeat(site, 3), np.repeat(pft, 3), folds=3)
-    assert sorted(sum(folds, [])) == sorted(site)
+    assert sorted(name for fold in folds for name in fold) == sorted(site)
     kind = dict(zip(site, pft, strict=True))
     assert all(sorted(kind[s] for s in fold) == ["ENF", "ENF", "MF", "MF"] for fold in folds)
 

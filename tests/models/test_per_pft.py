@@ -26,7 +26,9 @@ def test_held_out_months_change_nothing_in_a_model(towers):
     changed["NEE"] = changed["NEE"].where(changed.time < first_test, -500.0).assign_attrs(ds.NEE.attrs)
     one, two = fit(ds, lags=2, members=1, training=QUICK), fit(changed, lags=2, members=1, training=QUICK)
     assert one.fingerprint == two.fingerprint
-    assert float(one.scores["RMSE"].sel(split="test", pft="all")) != float(two.scores["RMSE"].sel(split="test", pft="all"))
+    assert float(one.scores["RMSE"].sel(split="test", pft="all")) != float(
+        two.scores["RMSE"].sel(split="test", pft="all")
+    )
 
 
 def test_same_seed_same_model_other_seed_other_model(towers):

@@ -29,7 +29,7 @@ def test_a_missing_parent_is_refused(fitted, tmp_path):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="a model is a folder with model.json"):
+    with pytest.raises(FileNotFoundError, match=r"a model is a folder with model\.json"):
         load_model(tmp_path)
 
 

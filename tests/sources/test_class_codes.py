@@ -110,8 +110,8 @@ def test_float32_coordinates_lose_their_noise(tmp_path):
 
 def test_latitude_and_longitude_written_out_are_found(tmp_path):
     values = np.array([[1, 2, 3], [4, 5, 6]], "i2")
-    ds = xr.Dataset({"cover": (("longitude", "latitude"), values.T)}, {"latitude": [2.0, 1.0], "longitude": [5.0, 6.0, 7.0]})
-    ds.to_netcdf(tmp_path / "cover.nc")
+    centres = {"latitude": [2.0, 1.0], "longitude": [5.0, 6.0, 7.0]}
+    xr.Dataset({"cover": (("longitude", "latitude"), values.T)}, centres).to_netcdf(tmp_path / "cover.nc")
     with open_classes(tmp_path / "cover.nc") as there:
         assert read_classes(there, box=there.box, legend=C1).values.tolist() == [[4, 5, 6], [1, 2, 3]]
 

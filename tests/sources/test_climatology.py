@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from xnee.features import PAR_PER_SHORTWAVE
 from xnee.grid import cell_area
 from xnee.regions import region_mask
 from xnee.sources.climatology import (
@@ -44,6 +45,12 @@ def biome4(*, temp=185, units="degC", dtype="i2", **coords):
 def read(folder, ds):
     ds.to_netcdf(folder / "biome4.nc")
     return read_biome4(folder / "biome4.nc")
+
+
+def test_sea_without_missing_value_is_still_sea(tmp_path):
+    file = biome4()
+    file["sun"][1:, 0, 0] = 0  # as published: missing in January only
+    assert read(tmp_path, file)["PAR"].sel(lat=31.25, lon=110.25).isnull().all()
 
 
 def test_labels_scales_and_gaps_are_put_right(tmp_path):
@@ -84,9 +91,9 @@ def test_another_file_is_refused(tmp_path, change, match):
 
 def test_file_that_is_no_netcdf_is_refused(tmp_path):
     (tmp_path / "biome4.nc").write_text("lat,lon,temp")
-    with pytest.raises(ValueError, match="biome4.nc cannot be read as NetCDF"):
+    with pytest.raises(ValueError, match=r"biome4\.nc cannot be read as NetCDF"):
         read_biome4(tmp_path / "biome4.nc")
-    with pytest.raises(FileNotFoundError, match="no such file: .*nowhere.nc"):
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*nowhere\.nc"):
         read_biome4(tmp_path / "nowhere.nc")
 
 
@@ -113,7 +120,7 @@ def test_the_pole_is_dark_in_winter():
 
 
 def test_shortwave_equals_the_worked_example():
-    # FAO-56 example 10: Rio de Janeiro in May, 7.1 of 10.9 hours, 14.5 MJ m-2 d-1 for the 15th; Ra falls over the month.
+    # FAO-56 example 10: Rio de Janeiro, 7.1 of 10.9 hours, 14.5 MJ m-2 d-1 for 15 May; the mean of May is less.
     rio = shortwave_from_sunshine(xr.DataArray(7.1 / 10.9), lat=xr.DataArray(-22.9), month=xr.DataArray(5))
     assert float(rio) * MEGAJOULES == pytest.approx(14.5, rel=0.01)
     assert rio.attrs["units"] == "W m-2"
@@ -222,14 +229,15 @@ def test_mean_temperature_of_china(china, shared):
 def test_sunshine_is_a_share_of_the_possible_hours(china):
     # Ratio to a sky without sun, whose radiation is 0.25 Ra: dim in the Sichuan basin, bright in the Gobi.
     dark = xr.zeros_like(china["PAR"].sel(lon=[104.25, 102.25]))
-    share = china["PAR"] / (1.94 * shortwave_from_sunshine(dark, lat=china["lat"], month=china["month"])) / 2 - 0.5
+    dim = PAR_PER_SHORTWAVE * shortwave_from_sunshine(dark, lat=china["lat"], month=china["month"])
+    share = china["PAR"] / dim / 2 - 0.5
     assert share.sel(lat=30.75, lon=104.25).mean().item() == pytest.approx(0.21, abs=0.01)
     assert share.sel(lat=42.25, lon=102.25).mean().item() == pytest.approx(0.67, abs=0.01)
 
 
 def test_radiation_is_that_of_a_tower(china):
     # CN-Cha (42.4025 N, 128.0958 E), 2003-2005: mean of SW_IN_F, 161 W m-2.
-    shortwave = china["PAR"].sel(lat=42.4025, lon=128.0958, method="nearest").mean().item() / 1.94
+    shortwave = china["PAR"].sel(lat=42.4025, lon=128.0958, method="nearest").mean().item() / PAR_PER_SHORTWAVE
     assert shortwave == pytest.approx(161, rel=0.05)
 
 

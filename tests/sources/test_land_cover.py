@@ -71,31 +71,40 @@ def test_coordinates_and_share_carry_cf_attributes(tif):
 
 
 def test_share_is_that_of_the_cells_area(tif):
-    fraction = read_land_cover(tif, legend="MCD12C1", grid=Grid(west=100, east=104, south=20, north=24, step=2))["pft_fraction"]
+    grid = Grid(west=100, east=104, south=20, north=24, step=2)
+    fraction = read_land_cover(tif, legend="MCD12C1", grid=grid)["pft_fraction"]
     area = cell_area([20.5, 21.5, 22.5, 23.5], [100.5, 101.5]).values[:, 0]
     two_rows = 2 * (area[2] + area[3])  # the north-western target cell, source rows from 22 to 24 degrees
     assert fraction.sel(pft="DBF", lat=23, lon=101).item() == pytest.approx((2 * area[3] + area[2]) / two_rows)
     assert fraction.sel(pft="ENF", lat=23, lon=101).item() == pytest.approx(area[2] / two_rows)
     # A cell without class is not forest, and still ground.
-    assert fraction.sel(pft="EBF", lat=21, lon=103).item() == pytest.approx((2 * area[1] + area[0]) / (2 * (area[0] + area[1])))
+    expected = (2 * area[1] + area[0]) / (2 * (area[0] + area[1]))
+    assert fraction.sel(pft="EBF", lat=21, lon=103).item() == pytest.approx(expected)
     assert fraction.sel(lat=23, lon=103).max() == 0
 
 
 def test_attributes_report_what_was_kept_and_what_was_left_out(tif):
     attrs = read_land_cover(tif, legend="MCD12C1").attrs
-    area = dict(zip([20, 21, 22, 23], cell_area([20.5, 21.5, 22.5, 23.5], [0, 1]).values[:, 0] / 1e6, strict=True))
-    kept = {"DBF": 2 * area[23] + area[22], "DNF": area[20], "ENF": area[22], "EBF": 2 * area[21] + area[20], "MF": 2 * area[21]}
+    a20, a21, a22, a23 = cell_area([20.5, 21.5, 22.5, 23.5], [0, 1]).values[:, 0] / 1e6
+    kept = {"DBF": 2 * a23 + a22, "DNF": a20, "ENF": a22, "EBF": 2 * a21 + a20, "MF": 2 * a21}
     assert json.loads(attrs["area_km2"]) == pytest.approx(kept, abs=0.06)
-    assert json.loads(attrs["area_left_out_km2"]) == pytest.approx({"8": area[22], "9": area[22], "12": area[20]}, abs=0.06)
-    assert attrs["area_without_class_km2"] == pytest.approx(area[20], abs=0.06)
+    assert json.loads(attrs["area_left_out_km2"]) == pytest.approx({"8": a22, "9": a22, "12": a20}, abs=0.06)
+    assert attrs["area_without_class_km2"] == pytest.approx(a20, abs=0.06)
     assert (attrs["source"], attrs["legend"], attrs["region"]) == ("cover.tif", "MCD12C1", "none")
     assert json.loads(attrs["rule"])["MF"] == [5]
+
+
+def test_report_survives_a_merge(tif):
+    ds = read_land_cover(tif, legend="MCD12C1")
+    cube = xr.Dataset({"TEMP": ds["pft_fraction"].sel(pft="MF", drop=True)}, attrs={"source": "climate"}).merge(ds)
+    assert ds.attrs.items() <= cube["pft_fraction"].attrs.items()
 
 
 def test_reported_areas_stop_at_the_grid(tif):
     grid = Grid(west=101.5, east=103.5, south=20, north=23, step=1)
     ds = read_land_cover(tif, legend="MCD12C1", grid=grid)
-    assert json.loads(ds.attrs["area_km2"]) == pytest.approx(dict(zip(PFTS, areas(ds["pft_fraction"]).values, strict=True)), abs=0.1)
+    expected = dict(zip(PFTS, areas(ds["pft_fraction"]).values, strict=True))
+    assert json.loads(ds.attrs["area_km2"]) == pytest.approx(expected, abs=0.1)
 
 
 def test_attributes_survive_netcdf(tif, tmp_path):
@@ -113,7 +122,7 @@ def test_rule_moves_classes(tif):
     assert list(json.loads(ds.attrs["area_left_out_km2"])) == ["1", "2", "3", "5", "12"]
 
 
-def test_region_masks_cells_of_the_file_not_of_the_grid(tif, tmp_path):
+def test_region_masks_cells_of_the_file_not_of_the_grid(tmp_path):
     triangle = {"type": "Polygon", "coordinates": [[[99, 19], [105, 25], [99, 25], [99, 19]]]}  # north-west
     path = tmp_path / "region.geojson"
     path.write_text(json.dumps(triangle))
@@ -125,7 +134,8 @@ def test_region_masks_cells_of_the_file_not_of_the_grid(tif, tmp_path):
         [1, 1, 0, 0],
         [1, 1, 0, 0],
     ]
-    coarse = read_land_cover(wide, legend="MCD12C1", region=path, grid=Grid(west=99, east=105, south=19, north=25, step=3))
+    grid = Grid(west=99, east=105, south=19, north=25, step=3)
+    coarse = read_land_cover(wide, legend="MCD12C1", region=path, grid=grid)
     xr.testing.assert_allclose(areas(coarse["pft_fraction"]), areas(fine["pft_fraction"]), rtol=1e-6)
     assert fine.attrs["region"] == "region.geojson"
 
@@ -146,8 +156,8 @@ def test_longitudes_counted_from_0_give_the_same(tmp_path):
 
 def test_netcdf_gives_the_same_as_geotiff(tif, tmp_path):
     centres = {"lat": np.arange(23.5, 20, -1), "lon": np.arange(100.5, 104)}
-    encoding = {"igbp": {"_FillValue": 255}}
-    xr.Dataset({"igbp": (("lat", "lon"), CODES.astype("f4"))}, centres).to_netcdf(tmp_path / "cover.nc", encoding=encoding)
+    codes = xr.Dataset({"igbp": (("lat", "lon"), CODES.astype("f4"))}, centres)
+    codes.to_netcdf(tmp_path / "cover.nc", encoding={"igbp": {"_FillValue": 255}})
     grid = Grid(west=100, east=103, south=21, north=24, step=1.5)
     one, other = (read_land_cover(path, legend="MCD12C1", grid=grid) for path in (tif, tmp_path / "cover.nc"))
     xr.testing.assert_equal(one["pft_fraction"], other["pft_fraction"])

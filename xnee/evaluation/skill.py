@@ -40,6 +40,16 @@ def evaluate(sites: xr.Dataset, model: NEEModel, *, folds: int = 10) -> xr.Datas
     ------
     ValueError
         If the sites are not those of the model or it held nothing out.
+
+    Examples
+    --------
+    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.training import FitSpec
+    >>> from xnee.sources.synthetic import synthetic_towers
+    >>> towers = synthetic_towers()
+    >>> model = fit(towers, ["TEMP", "PAR"], lags=1, members=1, training=FitSpec(epochs=1))
+    >>> evaluate(towers, model, folds=2)["R2"].dims
+    ('scheme', 'predictor', 'pft')
     """
     settings = model.provenance
     if sorted(settings.get("sites", [])) != sorted(set(sites["site"].to_numpy().tolist()) & set(settings["sites"])):
@@ -97,7 +107,10 @@ def skill_table(scores: xr.Dataset) -> str:
 
     Examples
     --------
-    >>> print(skill_table(evaluate(sites, model)))  # doctest: +SKIP
+    >>> one = xr.Dataset({"n": 2.0, "R2": 0.5, "RMSE": 30.0}).expand_dims(["scheme", "predictor", "pft"])
+    >>> one = one.assign_coords(scheme=["temporal"], predictor=["xnee"], pft=["MF"])
+    >>> print(skill_table(one.assign_attrs(test_fraction=0.2, folds=10, members=5)).splitlines()[1])
+    MF    xnee                             0.50 / 30.0 (n 2)
     """
     schemes = scores["scheme"].to_numpy().tolist()
     head = f"{'R2 / RMSE, g C m-2 month-1':<32}" + "".join(f"{scheme:>24}" for scheme in schemes)

@@ -119,6 +119,13 @@ def load_model(path: str | Path, *, device: str = "cpu") -> NEEModel:
         If the folder or one of its files is missing.
     ValueError
         If the format is newer than this package, a file is damaged, or weights do not fit the settings.
+
+    Examples
+    --------
+    >>> load_model("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: a model is a folder with model.json; nowhere has none. Give the folder that model.save() wrote.
     """
     folder = Path(path)
     if not (folder / "model.json").is_file():

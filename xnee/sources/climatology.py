@@ -57,8 +57,8 @@ def read_biome4(path: str | PathLike[str]) -> xr.Dataset:
     (`shortwave_from_sunshine`) and that becomes PAR (`xnee.features.par_from_shortwave`). Soil water capacity and the
     absolute minimum temperature have no name in the vocabulary and are left out.
 
-    Precipitation seems to lie one cell further east than temperature and sunshine: over East Asia their coasts differ in
-    178 cells as labelled, in 32 when it is moved back by one. It is left where the file has it.
+    Precipitation seems to lie one cell further east than temperature and sunshine: over East Asia their coasts differ
+    in 178 cells as labelled, in 32 when it is moved back by one. It is left where the file has it.
 
     Parameters
     ----------
@@ -95,7 +95,8 @@ def read_biome4(path: str | PathLike[str]) -> xr.Dataset:
     place = Path(fspath(path)).expanduser()
     raw = _open(place)
     decoded = {name: _decode(raw[name], field, place.name) for name, field in _FIELDS.items()}
-    sun = decoded["sun"]
+    # Over the sea the file has -9999 as sunshine in January and 0, a number, in the other months.
+    sun = decoded["sun"].where(np.isfinite(decoded["temp"]))
     par = par_from_shortwave(shortwave_from_sunshine(sun, lat=sun["lat"], month=sun["month"]))
     par.attrs["method"] = f"sunshine hours by Angstrom-Prescott (FAO-56 eq. 35); {par.attrs['method']}"
     fields = {"TEMP": decoded["temp"], "PRE": decoded["prec"], "PAR": par}

@@ -59,9 +59,10 @@ def read_land_cover(
     -------
     xarray.Dataset
         ``pft_fraction (pft, lat, lon)``, float32, share of the area of the whole cell, 0 to 1; all five types in the
-        order of `PFTS`, both coordinates ascending. In memory on a `grid`, else lazy. The attributes say what was
-        read, and ``area_km2``, ``area_left_out_km2`` (JSON, by type and by class) and ``area_without_class_km2``
-        what there is of it inside the region and the grid.
+        order of `PFTS`, both coordinates ascending. In memory on a `grid`, else lazy. The attributes, of the Dataset
+        and of the variable, say what was read, and how much ground inside the region and the grid is under each type
+        (``area_km2``, JSON), in each class left out (``area_left_out_km2``, JSON) and without a class
+        (``area_without_class_km2``).
 
     Raises
     ------
@@ -94,14 +95,16 @@ def read_land_cover(
         codes = codes.where(region_mask(shape, codes["lat"], codes["lon"]), _OUTSIDE)
         _check_not_empty(codes)
     fraction = _indicate(codes.chunk(lat=ROWS), rule) if grid is None else _share(codes, rule, grid)
-    fraction.attrs = {"units": "1", "standard_name": "area_fraction", "long_name": "share of the cell under each type"}
-    provenance = {
+    attrs = {
         "source": Path(path).name,
         "legend": legend if isinstance(legend, str) else repr(legend),
         "rule": json.dumps({pft: list(classes) for pft, classes in rule.items()}),
         "region": _region_name(region),
+        **_areas(codes, rule, chosen, grid),
     }
-    return xr.Dataset({"pft_fraction": fraction}, attrs=provenance | _areas(codes, rule, chosen, grid))
+    named = {"units": "1", "standard_name": "area_fraction", "long_name": "share of the cell under each type"}
+    # On the variable too: a Dataset loses its attributes when it is merged into a cube.
+    return xr.Dataset({"pft_fraction": fraction.assign_attrs(named | attrs)}, attrs=attrs)
 
 
 def _region_name(region: Region | None) -> str:

@@ -26,7 +26,9 @@ def _block(lat: Array, lon: Array, months: NDArray[np.int64], seed: int) -> NDAr
     return np.where(is_land(lat, lon), stack, np.float32(np.nan))
 
 
-def _stack(grid: Grid, months: NDArray[np.int64], seed: int, tile: int | None) -> NDArray[np.float32] | dask.array.Array:
+def _stack(
+    grid: Grid, months: NDArray[np.int64], seed: int, tile: int | None
+) -> NDArray[np.float32] | dask.array.Array:
     lat, lon = grid.lat[:, None], grid.lon[None, :]
     if tile is None:
         return _block(lat, lon, months, seed)

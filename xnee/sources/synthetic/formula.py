@@ -69,16 +69,16 @@ PARAMETERS: Mapping[str, Parameters] = MappingProxyType(
             respiration=54, q10=2.0, substrate=0.4,
         ),
         "ENF": Parameters(
-            light_use=0.76, optimum=25, waking=4, dry_air=18, dry_soil=65,
-            respiration=43, q10=2.15, substrate=0.35,
+            light_use=0.72, optimum=25, waking=4, dry_air=18, dry_soil=65,
+            respiration=40, q10=2.15, substrate=0.35,
         ),
         "EBF": Parameters(
             light_use=0.62, optimum=22, waking=4, dry_air=15, dry_soil=100,
             respiration=33, q10=2.05, substrate=0.3,
         ),
         "MF": Parameters(
-            light_use=0.78, optimum=23.5, waking=3.5, dry_air=17, dry_soil=50,
-            respiration=44, q10=2.3, substrate=0.35,
+            light_use=0.72, optimum=23.5, waking=3.5, dry_air=17, dry_soil=50,
+            respiration=40, q10=2.3, substrate=0.35,
         ),
     }
 )  # fmt: skip

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-if TYPE_CHECKING:
-    import xarray as xr
+from xnee.cli.files import check_free, open_file, write_file
+from xnee.cli.printing import print_budget, print_contribution
 
 __all__ = ["main"]
 
-app = App(name="xnee", help="From flux towers to a national map of forest net ecosystem exchange.")
+app = App(
+    name="xnee",
+    help="From flux towers to a national map of forest net ecosystem exchange.",
+    default_parameter=Parameter(consume_multiple=True),  # --drivers TEMP PRE PAR
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,13 +66,13 @@ def towers(
     """
     import xnee
 
-    _check_free(out)
+    check_free(out)
     ds = xnee.read_fluxnet([str(file) for file in files], sites=sites, qc_min=qc_min)
     if series is not None:
         ds = xnee.add_site_series(ds, series, columns=dict(pair.split("=", 1) for pair in columns))
-    _write(ds, out)
+    write_file(ds, out)
     counts = {key: value for key, value in ds.attrs.items() if key.startswith("months_")}
-    print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(ds.data_vars)}\n{counts}")
+    print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}\n{counts}")
 
 
 @app.command
@@ -108,7 +109,7 @@ def cube(
 
     import xnee
 
-    _check_free(out)
+    check_free(out)
     drivers = xnee.read_biome4(climatology)
     west, east = (float(v) for v in (drivers["lon"][0] - step / 2, drivers["lon"][-1] + step / 2))
     south, north = (float(v) for v in (drivers["lat"][0] - step / 2, drivers["lat"][-1] + step / 2))
@@ -120,7 +121,7 @@ def cube(
     # equal to rounding, so that the labels of one may stand for both
     cover = cover.assign_coords(lat=drivers["lat"], lon=drivers["lon"])
     ds = xnee.repeat_climatology(drivers, years).merge(cover, join="exact", combine_attrs="drop_conflicts")
-    _write(ds, out)
+    write_file(ds, out)
     print(f"{out}: {dict(ds.sizes)}, {', '.join(map(str, ds.data_vars))}")
     for key, value in cover.attrs.items():
         print(f"  {key}: {value}")
@@ -164,9 +165,9 @@ def fit(
     """
     import xnee
 
-    _check_free(out)
+    check_free(out)
     model = xnee.fit(
-        _open(sites).load(),
+        open_file(sites).load(),
         drivers,
         lags=lags,
         members=members,
@@ -198,9 +199,9 @@ def predict(cube: Path, model: Path, *, out: Path, tile: int = 64, overwrite: bo
     """
     import xnee
 
-    predicted = xnee.predict(_open(cube, chunks={}), xnee.load_model(model), tile=tile)
+    predicted = xnee.predict(open_file(cube, chunks={}), xnee.load_model(model), tile=tile)
     print(xnee.to_product(predicted, out, overwrite=overwrite))
-    _print_budget(xnee.open_product(out))
+    print_budget(xnee.open_product(out))
 
 
 @app.command
@@ -222,10 +223,10 @@ def evaluate(sites: Path, model: Path, *, out: Path | None = None, folds: int = 
     from xnee.evaluation.skill import skill_table
 
     if out is not None:
-        _check_free(out)
-    scores = xnee.evaluate(_open(sites).load(), xnee.load_model(model), folds=folds)
+        check_free(out)
+    scores = xnee.evaluate(open_file(sites).load(), xnee.load_model(model), folds=folds)
     if out is not None:
-        _write(scores, out)
+        write_file(scores, out)
     print(skill_table(scores))
 
 
@@ -248,11 +249,11 @@ def explain(sites: Path, model: Path, *, out: Path, samples: int = 20, backgroun
     """
     import xnee
 
-    _check_free(out)
-    why = xnee.explain(_open(sites).load(), xnee.load_model(model), samples=samples, background=background)
-    _write(why, out)
+    check_free(out)
+    why = xnee.explain(open_file(sites).load(), xnee.load_model(model), samples=samples, background=background)
+    write_file(why, out)
     xnee.plot(why).savefig(out.with_suffix(".png"))
-    _print_contribution(why)
+    print_contribution(why)
 
 
 @app.command
@@ -273,7 +274,7 @@ def report(product: Path, *, out: Path) -> None:
     total = xnee.budget(ds)
     total.to_dataframe().to_csv(out / "budget.csv")
     xnee.plot(ds).savefig(out / "map.png")
-    _print_budget(ds)
+    print_budget(ds)
     print(f"{out / 'map.png'}, {out / 'budget.csv'}")
 
 
@@ -288,121 +289,6 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
     seed
         Which weather, noise and networks.
     """
-    import xnee
-    from xnee.evaluation.skill import skill_table
-    from xnee.sources.synthetic import synthetic_cube, synthetic_towers
+    from xnee.cli.demo import run_demo
 
-    start = perf_counter()
-    _clear_demo(out)
-    sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
-    print(f"Synthetic world: {sites.sizes['site']} towers, cube {dict(world.sizes)}\n")
-    model = xnee.fit(sites, seed=seed)
-    model.save(out / "model")
-    print(model, "\n")
-    scores = xnee.evaluate(sites, model)
-    _write(scores, out / "skill.nc")
-    print(skill_table(scores), "\n")
-    xnee.to_product(xnee.predict(world, model), out / "NEE_synthetic.nc")
-    product = xnee.open_product(out / "NEE_synthetic.nc")
-    xnee.plot(product).savefig(out / "map.png")
-    _print_budget(product)
-    _compare_with_truth(product, world)
-    why = xnee.explain(sites, model, samples=4, background=25, permutations=50)
-    _write(why, out / "explanation.nc")
-    xnee.plot(why).savefig(out / "contribution.png")
-    _print_contribution(why)
-    print(f"\n{out}/ holds {', '.join(sorted(p.name for p in out.iterdir()))}. {perf_counter() - start:.0f} s.")
-
-
-_DEMO_FILES = ("model", "skill.nc", "NEE_synthetic.nc", "map.png", "explanation.nc", "contribution.png", ".xnee-demo")
-
-
-def _clear_demo(out: Path) -> None:
-    """Make the demo's folder; take away only what an earlier demo, known by its mark, made in it."""
-    if out.exists() and any(out.iterdir()) and not (out / ".xnee-demo").exists():
-        msg = f"{out} is not empty and no earlier demo made it. Choose another folder with --out."
-        raise FileExistsError(msg)
-    for name in _DEMO_FILES:
-        path = out / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / ".xnee-demo").touch()
-
-
-def _compare_with_truth(product: xr.Dataset, world: xr.Dataset) -> None:
-    from xnee.products.budget import budget
-    from xnee.scores import Tally
-    from xnee.sources.synthetic import true_nee
-
-    truth = true_nee(world)
-    predicted = product["NEE"].transpose(*truth.dims)
-    both = (truth.notnull() & predicted.notnull()).to_numpy()
-    tally = Tally.of(truth.to_numpy()[both], predicted.to_numpy()[both])
-    print(
-        f"Map against the true map: R2 {tally.r2:.2f}, RMSE {tally.rmse:.1f} g C m-2 month-1, {tally.count} cell-months"
-    )
-    area = product["forest_fraction"] * product["area"]
-    year = int(budget(product)["year"][-1])
-    true_total = float((truth.sel(time=str(year)).sum("time") * area).sum()) * 1e-12
-    print(f"True total of {year}: {true_total:.1f} Tg C yr-1\n")
-
-
-def _print_budget(product: xr.Dataset) -> None:
-    from xnee.products.budget import budget, budget_table
-
-    print("Budget (negative: uptake; NEE is not NBP: harvest, fire and lateral export are not in it)")
-    print(budget_table(budget(product)), "\n")
-
-
-def _print_contribution(why: xr.Dataset) -> None:
-    share = why["contribution"].dropna("pft", how="all").transpose("pft", "driver")
-    print(f"Contribution of drivers, % of mean |Shapley value| ({why.attrs['method']}; rows sum to 100)")
-    print(share.to_pandas().round(1).to_string())
-    print(f"largest |prediction - base - sum| {float(abs(why['residual']).max()):.1e} g C m-2 month-1")
-
-
-def _open(path: Path, chunks: dict[str, int] | None = None) -> xr.Dataset:
-    import xarray as xr
-
-    if not path.exists():
-        msg = f"{path} does not exist."
-        raise FileNotFoundError(msg)
-    if path.suffix not in (".nc", ".zarr"):
-        msg = f"{path} must end in .nc or .zarr."
-        raise ValueError(msg)
-    engine = cast("Literal['netcdf4', 'zarr']", "zarr" if path.suffix == ".zarr" else "netcdf4")
-    try:
-        return xr.open_dataset(path, engine=engine, chunks=chunks)
-    except Exception as error:  # what a damaged file raises is the library's choice
-        msg = f"{path} cannot be read as {engine}: {error}."
-        raise ValueError(msg) from error
-
-
-def _check_free(out: Path) -> None:
-    """Refuse a target before any work: it exists, or its folder cannot be written."""
-    if out.exists():
-        msg = f"{out} exists already. Choose another name or remove it."
-        raise FileExistsError(msg)
-    if not out.absolute().parent.is_dir() or not os.access(out.absolute().parent, os.W_OK):
-        msg = f"{out.absolute().parent} is not an existing, writable folder. Make it first."
-        raise FileNotFoundError(msg)
-
-
-def _write(ds: xr.Dataset, out: Path) -> None:
-    """Write a Dataset; its name appears only when all of it is there."""
-    if out.suffix not in (".nc", ".zarr"):
-        msg = f"{out} must end in .nc or .zarr."
-        raise ValueError(msg)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        if out.suffix == ".nc":
-            ds.to_netcdf(unfinished, engine="netcdf4")
-        else:
-            ds.to_zarr(unfinished, zarr_format=3, consolidated=False)
-        unfinished.replace(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
-        raise
+    run_demo(out, seed=seed)

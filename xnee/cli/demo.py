@@ -1,0 +1,89 @@
+"""The main job on the embedded synthetic world, whose true map is known."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from time import perf_counter
+
+import xarray as xr
+
+import xnee
+from xnee.cli.files import write_file
+from xnee.cli.printing import print_budget, print_contribution
+from xnee.evaluation.skill import skill_table
+from xnee.grid import cell_area
+from xnee.products.budget import budget
+from xnee.scores import Tally
+from xnee.sources.synthetic import synthetic_cube, synthetic_towers, true_nee
+
+__all__ = ["run_demo"]
+
+
+def run_demo(out: Path, *, seed: int) -> None:
+    """Fit, evaluate, map, add up and explain; print it all and leave the files in a folder.
+
+    Parameters
+    ----------
+    out
+        Folder for everything that is made; what an earlier demo left there is replaced.
+    seed
+        Which weather, noise and networks.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds something that no demo made.
+    """
+    start = perf_counter()
+    _clear_demo(out)
+    sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
+    print(f"Synthetic world: {sites.sizes['site']} towers, cube {dict(world.sizes)}\n")
+    model = xnee.fit(sites, seed=seed)
+    model.save(out / "model")
+    print(model, "\n")
+    scores = xnee.evaluate(sites, model)
+    write_file(scores, out / "skill.nc")
+    print(skill_table(scores), "\n")
+    xnee.to_product(xnee.predict(world, model), out / "NEE_synthetic.nc")
+    product = xnee.open_product(out / "NEE_synthetic.nc")
+    xnee.plot(product).savefig(out / "map.png")
+    print_budget(product)
+    _compare_with_truth(product, world)
+    why = xnee.explain(sites, model, samples=4, background=25, permutations=50)
+    write_file(why, out / "explanation.nc")
+    xnee.plot(why).savefig(out / "contribution.png")
+    print_contribution(why)
+    print(f"\n{out}/ holds {', '.join(sorted(p.name for p in out.iterdir()))}. {perf_counter() - start:.0f} s.")
+
+
+_DEMO_FILES = ("model", "skill.nc", "NEE_synthetic.nc", "map.png", "explanation.nc", "contribution.png", ".xnee-demo")
+
+
+def _clear_demo(out: Path) -> None:
+    """Make the demo's folder; take away only what an earlier demo, known by its mark, made in it."""
+    if out.exists() and any(out.iterdir()) and not (out / ".xnee-demo").exists():
+        msg = f"{out} is not empty and no earlier demo made it. Choose another folder with --out."
+        raise FileExistsError(msg)
+    for name in _DEMO_FILES:
+        path = out / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".xnee-demo").touch()
+
+
+def _compare_with_truth(product: xr.Dataset, world: xr.Dataset) -> None:
+    truth = true_nee(world)
+    predicted = product["NEE"].transpose(*truth.dims)
+    both = (truth.notnull() & predicted.notnull()).to_numpy()
+    tally = Tally.of(truth.to_numpy()[both], predicted.to_numpy()[both])
+    print(
+        f"Map against the true map: R2 {tally.r2:.2f}, RMSE {tally.rmse:.1f} g C m-2 month-1, {tally.count} cell-months"
+    )
+    area = product["forest_fraction"] * cell_area(product["lat"], product["lon"])
+    year = int(budget(product)["year"][-1])
+    true_total = float((truth.sel(time=str(year)).sum("time") * area).sum()) * 1e-12
+    print(f"True total of {year}: {true_total:.1f} Tg C yr-1\n")
