@@ -73,11 +73,7 @@ def _axes(columns: int, width: float, height: float) -> tuple[Figure, Any]:
 
 def _map(nee: xr.DataArray) -> Figure:
     """Mean over whole years of the yearly sum; a cell with a missing month in every year stays empty."""
-    months = nee["time"].dt.year.to_series().value_counts()
-    whole = sorted(months[months == 12].index)
-    yearly = [nee.sel(time=str(year)).sum("time", skipna=False) for year in whole]
-    complete = xr.concat(yearly, dim="year") if yearly else nee.expand_dims("year") * np.nan
-    mean = complete.mean("year").compute() if len(yearly) == 1 else _mean_of_known(complete).compute()
+    mean, whole = _mean_year(nee)
     figure, (axis,) = _axes(1, 7, 5)
     # symmetric about zero, so that the sign can be read off the colour
     limit = float(np.nanquantile(np.abs(mean), 0.98)) if mean.notnull().any() else 1.0
@@ -92,10 +88,15 @@ def _map(nee: xr.DataArray) -> Figure:
     return figure
 
 
-def _mean_of_known(yearly: xr.DataArray) -> xr.DataArray:
-    """Mean over the years that a cell has (``skipna``: years before the first whole window are expected gaps)."""
+def _mean_year(nee: xr.DataArray) -> tuple[xr.DataArray, list[int]]:
+    """Mean over years of the yearly sum of each cell that has all twelve months, and the years that have any."""
+    nee = nee.compute()
+    year = nee["time"].dt.year
+    yearly = nee.groupby(year).sum(skipna=False).where(nee.groupby(year).count() == 12)
     known = yearly.notnull()
-    return yearly.fillna(0).sum("year") / known.sum("year").where(known.any("year"))
+    whole = yearly["year"].to_numpy()[known.any(("lat", "lon")).to_numpy()].tolist()
+    # a year without a whole past is an expected gap; it is left out of the mean, not taken as zero
+    return yearly.fillna(0).sum("year") / known.sum("year").where(known.any("year")), whole
 
 
 def _contribution(share: xr.DataArray) -> Figure:

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.pft import PFTS, check_pfts, mix
-from xnee.variables import TARGET, VARIABLES
+from xnee.variables import TARGET, VARIABLES, labels
 from xnee.windowing import WindowSpec, check_drivers, check_time, stack_drivers
 
 __all__ = ["Model", "predict"]
@@ -98,7 +98,7 @@ def predict(cube: xr.Dataset, model: Model, *, tile: int = 64) -> xr.Dataset:
         _predict_block,
         x.chunk({"time": -1, "driver": -1, **blocks}),
         fraction.chunk({"pft": -1, **blocks}),
-        kwargs={"model": model, "pfts": tuple(fraction["pft"].to_numpy().astype(str).tolist())},
+        kwargs={"model": model, "pfts": tuple(labels(fraction["pft"]).tolist())},
         input_core_dims=[["time", "driver"], ["pft"]],
         output_core_dims=[["member", "pft", "time"]],
         dask="parallelized",
@@ -133,7 +133,7 @@ def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Datase
             "NEE_member": member,
             "pft_fraction": fraction,
             "forest_fraction": fraction.sum("pft"),
-            "fallback": ("pft", [int(p in model.fallback) for p in fraction["pft"].to_numpy().astype(str)]),
+            "fallback": ("pft", [int(p in model.fallback) for p in labels(fraction["pft"])]),
         },
         attrs={
             "model_fingerprint": model.fingerprint,
@@ -176,7 +176,7 @@ def _with_fraction(cube: xr.Dataset) -> xr.Dataset:
             f"{list(cube.variables)}. Make it with xnee.read_land_cover and assign it to the cube."
         )
         raise ValueError(msg)
-    names = cube["pft"].to_numpy().astype(str)
+    names = labels(cube["pft"])
     check_pfts(names)
     own = (np.array(PFTS)[:, None] == names).astype("f4")
     towers = cube.drop_vars("pft")
@@ -203,7 +203,7 @@ def _check(cube: xr.Dataset, model: Model) -> None:
     if "pft" not in fraction.coords:
         msg = f"pft_fraction must name its types in a coordinate pft; it has dimensions {fraction.dims} only."
         raise ValueError(msg)
-    check_pfts(fraction["pft"].to_numpy().astype(str))
+    check_pfts(labels(fraction["pft"]))
     if fraction.chunks is None and not ((fraction >= 0) & (fraction.sum("pft") <= 1 + 1e-4)).all():
         msg = (
             "pft_fraction must be 0 or more, without gaps, and add up to at most 1 in each cell; "

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["DRIVERS", "TARGET", "VARIABLES", "Variable", "check_names", "check_units", "same_unit"]
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+__all__ = ["DRIVERS", "TARGET", "VARIABLES", "Variable", "check_names", "check_units", "labels", "same_unit"]
 
 MOLAR_MASS_CARBON = 12.011
 """Grams of carbon in one mole (IUPAC standard atomic weight)."""
@@ -231,3 +235,25 @@ def check_units(name: str, units: object) -> None:
         f'then say so: ds["{name}"].attrs["units"] = "{canonical}".'
     )
     raise ValueError(msg)
+
+
+def labels(coordinate: xr.DataArray) -> NDArray[np.str_]:
+    """Read the text labels of a coordinate, in whatever way its file stored text.
+
+    Parameters
+    ----------
+    coordinate
+        Labels as numpy text of fixed or free length, or as Python str.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape, numpy text of fixed length.
+
+    Examples
+    --------
+    >>> labels(xr.DataArray(np.array(["ENF", "MF"], dtype=object))).tolist()
+    ['ENF', 'MF']
+    """
+    # by way of str objects: numpy does not cast its text of free length (what zarr 3 gives) to fixed length
+    return np.asarray(coordinate.to_numpy().astype(object), dtype=str)

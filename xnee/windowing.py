@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.variables import DRIVERS, TARGET, VARIABLES, check_names, check_units
+from xnee.variables import DRIVERS, TARGET, VARIABLES, check_names, check_units, labels
 
 __all__ = [
     "WindowSpec",
@@ -251,7 +251,7 @@ def stack_drivers(ds: xr.Dataset, drivers: Iterable[str]) -> xr.DataArray:
     like = xr.zeros_like(template, dtype=bool)
     stacked = xr.concat(
         [column if "time" in column.dims else column.broadcast_like(like) for column in columns],
-        dim=xr.Variable("driver", np.array(names, dtype=object).astype(str)),
+        dim=xr.Variable("driver", names),
         coords="minimal",
         compat="override",
         join="exact",
@@ -316,9 +316,9 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
     site, time = np.nonzero(keep)
     lag = np.arange(spec.lags, -1, -1)
     sample = {
-        "site": ("sample", ds["site"].to_numpy()[site]),
+        "site": ("sample", labels(ds["site"])[site]),
         "time": ("sample", ds["time"].to_numpy()[time]),
-        "pft": ("sample", ds["pft"].to_numpy().astype(str)[site] if "pft" in ds else np.full(site.size, "")),
+        "pft": ("sample", labels(ds["pft"])[site] if "pft" in ds else np.full(site.size, "")),
         "lag": ("lag", lag, {"units": "month", "long_name": "months before the target month"}),
         "driver": ("driver", list(spec.drivers)),
     }

@@ -20,6 +20,7 @@ from xnee.models.lstm import LSTMSpec, forward
 from xnee.models.scaling import Scaler, encode
 from xnee.models.training import FitSpec
 from xnee.pft import PFTS, check_pfts
+from xnee.variables import labels
 from xnee.windowing import WindowSpec, complete
 
 __all__ = ["POOLED", "Ensemble", "NEEModel"]
@@ -154,7 +155,7 @@ class NEEModel:
         xarray.DataArray
             ``(member, sample)``, g C m-2 month-1.
         """
-        pft = samples["pft"].to_numpy().astype(str)
+        pft = labels(samples["pft"])
         y = np.full((self.members, pft.size), np.nan, dtype="f4")
         x = samples["x"].sel(driver=list(self.window.drivers)).to_numpy()
         for name in np.unique(pft):

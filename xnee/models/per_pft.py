@@ -17,7 +17,7 @@ from xnee.models.scaling import Scaler, encode
 from xnee.models.training import FitSpec, Job, train
 from xnee.pft import PFTS, check_pfts
 from xnee.scores import score_windows
-from xnee.variables import TARGET
+from xnee.variables import TARGET, labels
 from xnee.windowing import WindowSpec, windows
 
 __all__ = ["fit", "fit_ensembles", "temporal_split", "training_windows"]
@@ -174,7 +174,7 @@ def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: 
             f"{list(sites.dims)} and {list(sites.variables)}. Give read_fluxnet the site table: sites=..."
         )
         raise ValueError(msg)
-    check_pfts(sites["pft"].to_numpy().astype(str))
+    check_pfts(labels(sites["pft"]))
     samples = windows(sites, drivers, lags=lags)
     if samples.sizes["sample"] == 0:
         msg = (
@@ -280,8 +280,8 @@ def _site_weight(site: NDArray[np.str_]) -> NDArray[np.float64]:
 def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> dict[str, Any]:
     """Plain facts about where a model comes from, ready for JSON."""
     used = np.unique(samples["site"].to_numpy()).tolist()
-    licence = sites["licence"].sel(site=used).to_numpy().astype(str).tolist() if "licence" in sites.coords else None
-    pft = sites["pft"].sel(site=used).to_numpy().astype(str).tolist()
+    licence = labels(sites["licence"].sel(site=used)).tolist() if "licence" in sites.coords else None
+    pft = labels(sites["pft"].sel(site=used)).tolist()
     return {
         **settings,
         "sites": used,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xnee.grid import cell_area
 from xnee.products.cf import CAVEAT, check_predicted, months, undecorate
+from xnee.variables import labels
 
 __all__ = ["budget", "budget_table", "carbon_states", "close_states"]
 
@@ -252,7 +253,7 @@ def _columns(totals: xr.Dataset) -> dict[str, xr.Dataset]:
     if "pft" not in totals.dims:
         return {"forest": totals}
     columns = {}
-    for i, pft in enumerate(totals["pft"].to_numpy().astype(str)):
+    for i, pft in enumerate(labels(totals["pft"])):
         one = totals.isel(pft=i)
         columns[pft + "*" * int(one["fallback"])] = one
     area = totals[["area_km2", "area_predicted_km2"]].sum("pft")

@@ -13,7 +13,7 @@ from pyproj import CRS
 
 from xnee.grid import bounds, cell_area
 from xnee.pft import LONG_NAMES, check_pfts
-from xnee.variables import TARGET, VARIABLES, check_units
+from xnee.variables import TARGET, VARIABLES, check_units, labels
 
 __all__ = ["CAVEAT", "FILL", "check_predicted", "decorate", "describe_totals", "months", "undecorate"]
 
@@ -181,7 +181,7 @@ def decorate(predicted: xr.Dataset, *, attrs: Mapping[str, object] | None = None
     product["crs"] = xr.Variable((), np.int32(0), CRS.from_epsg(4326).to_cf())
     product["crs"].attrs["horizontal_datum_name"] = "World Geodetic System 1984"
     product["crs"].attrs["long_name"] = "coordinate reference system, WGS84"
-    product = _describe_axes(_describe_maps(product, predicted["pft"].to_numpy().astype(str)))
+    product = _describe_axes(_describe_maps(product, labels(predicted["pft"])))
     product.attrs = {**_global_attrs(predicted), **(attrs or {}), "Conventions": "CF-1.11, ACDD-1.3"}
     return product
 

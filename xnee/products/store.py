@@ -139,17 +139,16 @@ def open_product(path: str | Path, *, chunks: Mapping[str, int] | None = None) -
 
     Examples
     --------
-    >>> open_product("nee.nc")  # doctest: +ELLIPSIS
+    >>> open_product("nee.nc")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: there is no product nee.nc. ...
+    FileNotFoundError: there is no product nee.nc.
     """
     path = Path(path)
     if not path.exists():
-        msg = (
-            f"there is no product {path}. An unfinished one is in {path.name}.partial: the command that began it "
-            "finishes it."
-        )
+        begun = Partial(target=path).folder.exists()
+        hint = " It was begun and not finished: give the command that began it again." if begun else ""
+        msg = f"there is no product {path}.{hint}"
         raise FileNotFoundError(msg)
     options: dict[str, Any] = {"engine": "netcdf4"}
     if path.is_dir():

@@ -19,7 +19,7 @@ __all__ = ["synthetic_cube"]
 _MOVING = tuple(name for name in DRIVERS if name != "AGE")
 
 
-def _block(lat: Array, lon: Array, months: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
+def _block(lat: Array, lon: Array, *, months: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
     """Drivers of a tile, ``(driver, time, lat, lon)``; missing off land."""
     values = drivers(lat, lon, months, seed=seed)
     stack = np.stack([values[name].astype("f4") for name in _MOVING])
@@ -31,15 +31,15 @@ def _stack(
 ) -> NDArray[np.float32] | dask.array.Array:
     lat, lon = grid.lat[:, None], grid.lon[None, :]
     if tile is None:
-        return _block(lat, lon, months, seed)
+        return _block(lat, lon, months=months, seed=seed)
     lats = dask.array.from_array(lat, chunks=(tile, 1))
     lons = dask.array.from_array(lon, chunks=(1, tile))
     return dask.array.map_blocks(
         _block,
         lats,
         lons,
-        months,
-        seed,
+        months=months,
+        seed=seed,
         dtype="f4",
         new_axis=[0, 1],
         chunks=((len(_MOVING),), (len(months),), lats.chunks[0], lons.chunks[1]),

@@ -17,9 +17,12 @@ __all__ = ["MEMORY", "PARAMETERS", "Parameters", "formula_nee", "true_nee"]
 MEMORY = 5
 """Months before the target month on which its NEE still depends."""
 
-_WATER = (0.0, 0.15, 0.4, 0.3, 0.1, 0.05)  # weight of the rain 0, 1, ... 5 months ago
-_WARMTH = (0.0, 0.5, 0.3, 0.2)
-_SUBSTRATE = (0.0, 0.4, 0.35, 0.25)
+# Weights of the months before, from one month ago on. Each set sums to 1.
+_WATER = (0.15, 0.4, 0.3, 0.1, 0.05)
+_WARMTH = (0.5, 0.3, 0.2)
+_SUBSTRATE = (0.4, 0.35, 0.25)
+
+_NEEDED = ("TEMP", "TS", "PRE", "VPD", "PAR", "FAPAR")
 _SECONDS_PER_DAY = 86_400
 _MEAN_MONTH = 30.4  # days
 
@@ -86,7 +89,8 @@ PARAMETERS: Mapping[str, Parameters] = MappingProxyType(
 
 def _remember(series: xr.DataArray, weights: tuple[float, ...]) -> xr.DataArray:
     """Weighted sum over the months before; missing where the past is not there."""
-    return sum((weight * series.shift(time=lag) for lag, weight in enumerate(weights)), xr.zeros_like(series))
+    past = [weight * series.shift(time=lag) for lag, weight in enumerate(weights, start=1)]
+    return sum(past[1:], start=past[0])
 
 
 def formula_nee(drivers: xr.Dataset, *, pft: str) -> xr.DataArray:
@@ -125,7 +129,7 @@ def formula_nee(drivers: xr.Dataset, *, pft: str) -> xr.DataArray:
     Raises
     ------
     ValueError
-        If `pft` is not one of the five types.
+        If `pft` is not one of the five types, or a driver of the formula is not there.
 
     Examples
     --------
@@ -137,6 +141,9 @@ def formula_nee(drivers: xr.Dataset, *, pft: str) -> xr.DataArray:
     (5, True)
     """
     check_pfts([pft])
+    if missing := [name for name in _NEEDED if name not in drivers]:
+        msg = f"the formula needs the drivers {', '.join(_NEEDED)}; {missing} are not there."
+        raise ValueError(msg)
     p = PARAMETERS[pft]
     days = drivers["time"].dt.days_in_month
     absorbed = drivers["PAR"] * drivers["FAPAR"] * (days * _SECONDS_PER_DAY * 1e-6)  # mol m-2 month-1

@@ -22,12 +22,12 @@ _MAINLAND = (
 )  # fmt: skip
 _ISLANDS = (((108.5, 18.5), (111, 18.5), (111, 20), (109, 20)), ((120, 22.5), (121, 22), (122, 25), (121, 25)))
 
-# Share of ground that a type covers where its climate is best. Chosen so that the areas of the five types come close
-# to those that the reference study prints for the closed-canopy forest of China.
+# Share of ground that a type covers where its climate is best, and how far it reaches from there. Chosen so that the
+# areas of the five types come close to those that the reference study prints for the closed-canopy forest of China.
 _CANOPY = {"DBF": 0.95, "DNF": 0.1, "ENF": 0.25, "EBF": 0.95, "MF": 0.8}
 _REACH = {"DBF": 0.82, "DNF": 0.9, "ENF": 0.85, "EBF": 1.0, "MF": 0.9}
 
-# How far from a tower's climate a type still grows: mean temperature, degC; amplitude, degC; log of annual
+# Units of distance between climates: mean temperature, degC; amplitude, degC; log of annual
 # precipitation; elevation, m.
 _NICHE_WIDTH = np.array([1.6, 1.6, 0.2, 250.0])
 _SMALLEST_COVER = 0.02
@@ -149,7 +149,7 @@ def _position(lat: Array, lon: Array) -> Array:
 def cover(lat: Array, lon: Array) -> Array:
     """Give the share of ground under each forest type.
 
-    A type grows where the climate is like that of one of its towers, less with the square of the distance. So no
+    A type grows where the climate is like that of one of its towers, less and less away from it. So no
     cell asks a model for a climate far from what its towers have seen.
 
     Parameters
