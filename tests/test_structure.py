@@ -42,12 +42,11 @@ MAY_IMPORT = {
     "explanation": "variables pft windowing models",
     "plotting": "variables pft scores",
     "accessor": "",
-    "cli": "",
+    "cli": "grid scores sources products evaluation xnee",
 }
 # What a room may name in annotations only, or import inside a function when that is called: the faces are thin.
 MAY_IMPORT_LATE = {
     "accessor": "windowing models prediction products evaluation explanation plotting",
-    "cli": "scores sources products evaluation xnee",
 }
 METHODS = sorted(name for name in vars(NEEAccessor) if not name.startswith("_"))
 

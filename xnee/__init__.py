@@ -17,7 +17,7 @@ from xnee.variables import DRIVERS, VARIABLES
 
 if TYPE_CHECKING:
     from xnee.evaluation.crossval import crossvalidate
-    from xnee.evaluation.skill import evaluate
+    from xnee.evaluation.skill import evaluate, skill_table
     from xnee.explanation import explain
     from xnee.models.lstm import LSTMSpec
     from xnee.models.model import NEEModel
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xnee.models.training import FitSpec
     from xnee.plotting import plot
     from xnee.prediction import predict
-    from xnee.products.budget import budget
+    from xnee.products.budget import budget, budget_table
     from xnee.products.store import open_product, to_product
     from xnee.sources.climatology import read_biome4, repeat_climatology
     from xnee.sources.fluxnet import read_fluxnet
@@ -43,6 +43,7 @@ _HOME = {
     "NEEModel": "xnee.models.model",
     "add_site_series": "xnee.sources.site_series",
     "budget": "xnee.products.budget",
+    "budget_table": "xnee.products.budget",
     "chinaflux_stations": "xnee.sources.stations",
     "crossvalidate": "xnee.evaluation.crossval",
     "evaluate": "xnee.evaluation.skill",
@@ -56,6 +57,7 @@ _HOME = {
     "read_fluxnet": "xnee.sources.fluxnet",
     "read_land_cover": "xnee.sources.land_cover",
     "repeat_climatology": "xnee.sources.climatology",
+    "skill_table": "xnee.evaluation.skill",
     "to_product": "xnee.products.store",
     "windows": "xnee.windowing",
 }
@@ -75,6 +77,7 @@ __all__ = [
     "__version__",
     "add_site_series",
     "budget",
+    "budget_table",
     "chinaflux_stations",
     "crossvalidate",
     "evaluate",
@@ -88,6 +91,7 @@ __all__ = [
     "read_fluxnet",
     "read_land_cover",
     "repeat_climatology",
+    "skill_table",
     "to_product",
     "windows",
 ]

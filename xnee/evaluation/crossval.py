@@ -100,6 +100,7 @@ def crossvalidate(
         network=network,
         training=training,
         device=device,
+        needed=[np.unique(samples["pft"].to_numpy()[mask]).tolist() for mask in held_out],
     )
     window = WindowSpec(drivers=tuple(samples["driver"].to_numpy().tolist()), lags=lags)
     predicted: dict[str, NDArray[np.floating]] = {"xnee": np.full(samples.sizes["sample"], np.nan)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from xnee.models.lstm import LSTMSpec, forward
 from xnee.models.scaling import Scaler, encode
-from xnee.models.training import FitSpec
+from xnee.models.training import FitSpec, threads
 from xnee.pft import PFTS, check_pfts
 from xnee.variables import labels
 from xnee.windowing import WindowSpec, complete
@@ -250,7 +251,9 @@ def _run(ensemble: Ensemble, x: NDArray[np.floating], window: WindowSpec, device
     hidden = weights["head"].shape[1]
     block = max(1, _BLOCK_BYTES // (ensemble.members * months * 4 * hidden * 4))
     rows = np.flatnonzero(known.any(axis=1))
-    with torch.inference_mode():
+    # dask runs tiles side by side: threads of threads would only get in each other's way
+    worker = threading.current_thread() is not threading.main_thread()
+    with torch.inference_mode(), threads(1 if worker else torch.get_num_threads()):
         for start in range(0, rows.size, block):
             chosen = rows[start : start + block]
             features = np.nan_to_num(ensemble.scaler.features(encode(x[chosen], window.drivers)))

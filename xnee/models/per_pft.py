@@ -197,6 +197,7 @@ def fit_ensembles(
     network: LSTMSpec,
     training: FitSpec,
     device: str = "cpu",
+    needed: Sequence[Iterable[str]] | None = None,
 ) -> list[dict[str, Ensemble]]:
     """Train the ensembles of several training sets (one, or the folds of a cross-validation) side by side.
 
@@ -208,6 +209,8 @@ def fit_ensembles(
         One a training set: ``(sample,)``, True for training.
     members, seed, strategy, min_windows, network, training, device
         As of `fit`.
+    needed
+        For each mask, the types that will be predicted; by default all five. What no type needs is not trained.
 
     Returns
     -------
@@ -227,7 +230,9 @@ def fit_ensembles(
     sets = [
         (number, name, rows)
         for number, mask in enumerate(masks)
-        for name, rows in _training_sets(samples["pft"].to_numpy(), mask, strategy, min_windows).items()
+        for name, rows in _training_sets(
+            samples["pft"].to_numpy(), mask, strategy, min_windows, PFTS if needed is None else needed[number]
+        ).items()
     ]
     result: list[dict[str, Ensemble]] = [{} for _ in masks]
     for group in _alike(sets):
@@ -245,17 +250,17 @@ def fit_ensembles(
 
 
 def _training_sets(
-    pft: NDArray[np.str_], mask: NDArray[np.bool_], strategy: str, min_windows: int
+    pft: NDArray[np.str_], mask: NDArray[np.bool_], strategy: str, min_windows: int, needed: Iterable[str]
 ) -> dict[str, NDArray[np.int64]]:
-    """Rows to train on by ensemble name; the pooled one is there only if some PFT will need it."""
+    """Rows to train on by ensemble name; the pooled one is there only if some type will need it."""
     if not mask.any():
         msg = "a training set is empty: every window is held out. Lower test_fraction or use fewer folds."
         raise ValueError(msg)
     sets = {}
     if strategy == "per-pft":
-        sets = {name: np.flatnonzero(mask & (pft == name)) for name in PFTS}
+        sets = {name: np.flatnonzero(mask & (pft == name)) for name in needed}
         sets = {name: rows for name, rows in sets.items() if rows.size >= min_windows}
-    if len(sets) < len(PFTS):
+    if set(needed) - set(sets):
         sets[POOLED] = np.flatnonzero(mask)
     return sets
 

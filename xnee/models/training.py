@@ -47,8 +47,8 @@ class FitSpec:
         If a value is out of range or the loss is unknown.
     """
 
-    epochs: int = 60
-    batch: int = 64
+    epochs: int = 50
+    batch: int = 32
     learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     loss: str = "huber"
@@ -84,7 +84,18 @@ class Job:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Use a number of threads for tensors inside the block, then restore what was set before."""
+    """Use a number of threads for tensors inside the block, then restore what was set before.
+
+    Parameters
+    ----------
+    count
+        Threads for one tensor operation, in the calling thread.
+
+    Yields
+    ------
+    None
+        Nothing; the setting holds inside the block.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from xnee.pft import PFTS
 
-__all__ = ["MISSING", "Table", "month_starts", "numbers", "read_table", "site_coords"]
+__all__ = ["MISSING", "Stamp", "Table", "month_starts", "numbers", "read_table", "site_coords", "time_starts"]
 
 Table: TypeAlias = pd.DataFrame | str | PathLike[str]
+Stamp: TypeAlias = Literal["YYYYMM", "YYYYMMDD", "YYYYMMDDHHMM"]
 
 MISSING = -9999.0
 """No value, in FLUXNET files and in tables that follow them. Any spelling, -9999 or -9999.00, is this number."""
@@ -152,15 +153,63 @@ def month_starts(cells: pd.Series[str], *, label: str) -> pd.DatetimeIndex:
     >>> month_starts(pd.Series([200307]), label="TIMESTAMP").strftime("%Y-%m-%d").tolist()
     ['2003-07-01']
     """
-    stamps = numbers(cells, label=label)
-    year, month = np.divmod(stamps, 100)
-    # A NaN compares false; 20030715 (a day) and 2003 (a year) fall outside the years.
-    good = (year >= 1800) & (year < 2200) & (month >= 1) & (month <= 12) & (stamps % 1 == 0)
+    return time_starts(cells, stamp="YYYYMM", label=label)
+
+
+# What each way of writing a time means, and an example of it for messages.
+_STAMPS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "YYYYMM": ("months", "200307 for July 2003"),
+        "YYYYMMDD": ("days", "20030715 for 15 July 2003"),
+        "YYYYMMDDHHMM": ("times", "200307151230 for 15 July 2003, 12:30"),
+    }
+)
+
+
+def time_starts(cells: pd.Series[str], *, stamp: Stamp, label: str) -> pd.DatetimeIndex:
+    """Turn times written as digits without separators into times.
+
+    Parameters
+    ----------
+    cells
+        Times as integers or text.
+    stamp
+        How they are written. All cells are written alike: a day among months is an error.
+    label
+        File and column, for the message.
+
+    Returns
+    -------
+    pandas.DatetimeIndex
+        datetime64[ns] in the order of the cells; a month is its first day, a day begins at 00:00.
+
+    Raises
+    ------
+    ValueError
+        If a cell is not a time of the years 1800 to 2199 written so.
+
+    Examples
+    --------
+    >>> time_starts(pd.Series([200307151230]), stamp="YYYYMMDDHHMM", label="TIMESTAMP_START")[0].isoformat()
+    '2003-07-15T12:30:00'
+    """
+    values = numbers(cells, label=label)
+    # A NaN compares false; a stamp that is longer or shorter has a year outside 1800..2199.
+    year = np.floor_divide(values, 10.0 ** (len(stamp) - 4))
+    good = (values % 1 == 0) & (year >= 1800) & (year < 2200)
+    digits = np.where(good, values, 18000101 if stamp == "YYYYMMDD" else 0).astype("i8") * 10 ** (12 - len(stamp))
+    month, day, hour, minute = (digits // 10**place % 100 for place in (6, 4, 2, 0))
+    day = np.maximum(day, 1) if stamp == "YYYYMM" else day
+    good &= (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60)
+    months = ((digits // 10**8 - 1970) * 12 + np.clip(month, 1, 12) - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (day - 1)
+    good &= days.astype("datetime64[M]") == months  # 30 February lies in March, and day 00 in the month before
     if not good.all():
-        msg = f"{label} must hold months written YYYYMM, 200307 for July 2003; got {str(cells[~good].iloc[0])!r}."
+        kind, example = _STAMPS[stamp]
+        msg = f"{label} must hold {kind} written {stamp}, {example}; got {str(cells[~good].iloc[0])!r}."
         raise ValueError(msg)
-    counted = (year.astype("i8") - 1970) * 12 + month.astype("i8") - 1
-    return pd.DatetimeIndex(counted.astype("datetime64[M]").astype("datetime64[ns]"))
+    starts = days.astype("datetime64[m]") + (60 * hour + minute)
+    return pd.DatetimeIndex(starts.astype("datetime64[ns]"))
 
 
 def site_coords(sites: Table | None, ids: Iterable[Hashable]) -> dict[str, xr.Variable]:

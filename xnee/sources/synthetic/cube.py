@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import dask.array
 import numpy as np
 import xarray as xr
@@ -26,15 +28,11 @@ def _block(lat: Array, lon: Array, *, months: NDArray[np.int64], seed: int) -> N
     return np.where(is_land(lat, lon), stack, np.float32(np.nan))
 
 
-def _stack(
-    grid: Grid, months: NDArray[np.int64], seed: int, tile: int | None
-) -> NDArray[np.float32] | dask.array.Array:
-    lat, lon = grid.lat[:, None], grid.lon[None, :]
-    if tile is None:
-        return _block(lat, lon, months=months, seed=seed)
-    lats = dask.array.from_array(lat, chunks=(tile, 1))
-    lons = dask.array.from_array(lon, chunks=(1, tile))
-    return dask.array.map_blocks(
+def _stack(lat: Array, lon: Array, *, months: NDArray[np.int64], seed: int, tile: int) -> dask.array.Array:
+    """Lazy `_block` over tiles of the grid."""
+    lats = dask.array.from_array(lat, chunks=(tile, 1))  # type: ignore[no-untyped-call]
+    lons = dask.array.from_array(lon, chunks=(1, tile))  # type: ignore[no-untyped-call]
+    stack: dask.array.Array = dask.array.map_blocks(  # type: ignore[no-untyped-call]
         _block,
         lats,
         lons,
@@ -45,6 +43,7 @@ def _stack(
         chunks=((len(_MOVING),), (len(months),), lats.chunks[0], lons.chunks[1]),
         meta=np.empty((0, 0, 0, 0), dtype="f4"),
     )
+    return stack
 
 
 def synthetic_cube(
@@ -94,8 +93,9 @@ def synthetic_cube(
     check_years(*years)
     grid = grid or Grid(west=73, east=136, south=18, north=54, step=1.5)
     months = month_numbers(*years)
-    stack = _stack(grid, months, seed, tile)
     lat, lon = grid.lat[:, None], grid.lon[None, :]
+    make = _block if tile is None else partial(_stack, tile=tile)
+    stack = make(lat, lon, months=months, seed=seed)
     space = ("lat", "lon")
     ds = xr.Dataset(
         {name: (("time", *space), stack[i]) for i, name in enumerate(_MOVING)},

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from xnee.features import PAR_PER_SHORTWAVE
 from xnee.sources.synthetic.landscape import Climate, climate, forest_age
 from xnee.sources.synthetic.weather import Array, anomaly
 
 __all__ = ["drivers"]
-
-_PHOTONS_PER_JOULE = 0.45 * 4.57
-"""umol of photosynthetic photons in 1 J of sunlight: 45 % of the energy, 4.57 umol J-1."""
 
 _RAIN_SPREAD = 0.33
 """Standard deviation of the logarithm of a month's rain about its climate."""
@@ -64,9 +62,9 @@ def _canopy(place: Climate, temp: Array, leaf: Array, green: Array) -> dict[str,
 def _wind(place: Climate, months: Months, wind: Array, turn: Array, press: Array) -> dict[str, Array]:
     """Decoys: no flux depends on the wind or the pressure."""
     winter = -_season(months, 7, place.rain)
-    direction = (170 + 75 * (winter + 1) + 35 * turn) % 360  # south-east monsoon in summer, north-west in winter
-    pressure = 1013 * np.exp(-place.elevation / 8434) + 7 * winter + 1.5 * press
-    return {"WS": 2.6 * np.exp(0.12 * winter + 0.2 * wind), "WD": direction, "PA": pressure}
+    direction = (170 + 75 * (winter + 1) + 20 * turn) % 360  # south-east monsoon in summer, north-west in winter
+    pressure = 1013 * np.exp(-place.elevation / 8434) + 7 * winter + 1.0 * press
+    return {"WS": 2.6 * np.exp(0.12 * winter + 0.12 * wind), "WD": direction, "PA": pressure}
 
 
 def drivers(lat: Array, lon: Array, months: Months, *, seed: int) -> dict[str, Array]:
@@ -96,12 +94,12 @@ def drivers(lat: Array, lon: Array, months: Months, *, seed: int) -> dict[str, A
     out["PRE"] = _rain(place, months, rain)
     recent = 0.7 * out["PRE"] + 0.3 * _rain(place, months - 1, weather("rain", months - 1))
     out["VWC"] = 0.06 + 0.4 * recent / (recent + 90) + 0.008 * weather("soil")
-    clear = np.clip(0.62 - 0.2 * place.wetness + 0.03 * weather("light") - 0.02 * rain, 0.2, 0.8)
-    out["PAR"] = _PHOTONS_PER_JOULE * _sunlight(lat + base, months) * clear
+    clear = np.clip(0.65 - 0.2 * place.wetness + 0.03 * weather("light") - 0.02 * rain, 0.2, 0.8)
+    out["PAR"] = PAR_PER_SHORTWAVE * _sunlight(lat + base, months) * clear
     out |= _canopy(place, out["TEMP"], weather("leaf"), weather("green"))
     # A noisy proxy of light use in this month: it knows nothing of the water memory of the flux.
     warm = 1 / (1 + np.exp(-(out["TEMP"] - 6) / 4))
-    out["SIF"] = 1.6e-3 * out["PAR"] * out["FAPAR"] * warm * np.exp(0.1 * weather("glow"))
+    out["SIF"] = 1.6e-3 * out["PAR"] * out["FAPAR"] * warm * np.exp(0.08 * weather("glow"))
     out |= _wind(place, months, weather("wind"), weather("turn"), weather("press"))
     out["AGE"] = np.broadcast_to(forest_age(lat, lon) + base, out["TEMP"].shape)
     return {name: np.asarray(np.broadcast_to(value, out["TEMP"].shape)) for name, value in out.items()}

@@ -117,7 +117,7 @@ def _inside(lat: Array, lon: Array, outline: tuple[tuple[float, float], ...]) ->
             continue
         spans = (lat >= min(y0, y1)) & (lat < max(y0, y1))
         crossings += spans & (lon < x0 + (lat - y0) * (x1 - x0) / (y1 - y0))
-    return crossings % 2 == 1
+    return np.asarray(crossings % 2 == 1)
 
 
 def is_land(lat: Array, lon: Array) -> NDArray[np.bool_]:
@@ -143,7 +143,7 @@ def _position(lat: Array, lon: Array) -> Array:
     """Coordinates in the space of climates, ``(..., 4)``, one unit being the width of a niche."""
     c = climate(lat, lon)
     axes = np.broadcast_arrays(c.mean_temperature, c.amplitude, np.log(c.rain), c.elevation)
-    return np.stack(axes, axis=-1) / _NICHE_WIDTH
+    return np.asarray(np.stack(axes, axis=-1) / _NICHE_WIDTH)
 
 
 def cover(lat: Array, lon: Array) -> Array:

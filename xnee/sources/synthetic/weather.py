@@ -126,4 +126,4 @@ def anomaly(name: str, lat: Array, lon: Array, months: NDArray[np.int64], *, see
     shape = (-1,) + (1,) * np.ndim(lat + lon)
     south_north, west_east, phase = (waves[:, i].reshape(shape) for i in range(3))
     pattern = np.cos(south_north * lat + west_east * lon + phase)  # (mode, ...)
-    return np.sqrt(2 / _MODES) * np.tensordot(series[months], pattern, axes=1)
+    return np.asarray(np.sqrt(2 / _MODES) * np.tensordot(series[months], pattern, axes=1))

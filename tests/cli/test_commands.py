@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from xnee.cli import main
+from xnee.cli.files import open_file, write_file
+from xnee.products.store import open_product
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    return stop.value.code
+
+
+@pytest.fixture
+def road(towers, cube, fitted, tmp_path):
+    """Files as the first commands leave them."""
+    write_file(towers(sites=10), tmp_path / "sites.nc")
+    write_file(cube(months=36), tmp_path / "cube.zarr")
+    fitted.save(tmp_path / "model")
+    return tmp_path
+
+
+def test_what_is_written_is_what_is_read(cube, tmp_path):
+    ds = cube()
+    for name in ("cube.zarr", "cube.nc"):
+        write_file(ds, tmp_path / name)
+        back = open_file(tmp_path / name).load()
+        xr.testing.assert_equal(back.drop_vars("pft"), ds.drop_vars("pft"))
+        assert [str(p) for p in back["pft"].values] == ds["pft"].values.tolist()
+        assert back["TEMP"].attrs == ds["TEMP"].attrs
+
+
+def test_from_cube_to_report(road, capsys):
+    assert run("predict", road / "cube.zarr", road / "model", "--out", road / "nee.nc") == 0
+    assert run("report", road / "nee.nc", "--out", road / "report") == 0
+    text = capsys.readouterr().out
+    assert "Tg C yr-1" in text
+    assert {"map.png", "budget.csv"} == {p.name for p in (road / "report").iterdir()}
+    assert np.isfinite(open_product(road / "nee.nc")["NEE"]).any()
+
+
+def test_fit_takes_several_drivers(road, capsys):
+    words = (
+        "fit",
+        road / "sites.nc",
+        "--out",
+        road / "two",
+        "--drivers",
+        "TEMP",
+        "PRE",
+        "--members",
+        "1",
+        "--lags",
+        "1",
+    )
+    assert run(*words) == 0
+    assert "drivers: TEMP, PRE" in capsys.readouterr().out
+    assert (road / "two" / "model.json").exists()
+
+
+def test_explain_writes_values_and_figure(road, capsys):
+    words = ("explain", road / "sites.nc", road / "model", "--out", road / "why.nc", "--samples", "1")
+    assert run(*words, "--background", "4") == 0
+    assert (road / "why.png").exists()
+    assert "rows sum to 100" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("predict", "{cube}", "no-model", "--out", "x.nc"), "a model is a folder with model.json"),
+        (("predict", "no.zarr", "{model}", "--out", "x.nc"), "no.zarr does not exist"),
+        (("predict", "{cube}", "{model}", "--out", "x.tif"), "ending in .nc or .zarr|.nc.*.zarr"),
+        (("fit", "{sites}", "--out", "{model}"), "exists already"),
+        (("fit", "{sites}", "--out", "{here}/new", "--drivers", "P"), "'P' is refused"),
+        (("fit", "{sites}", "--out", "{here}/no/new"), "not an existing, writable folder"),
+        (("fit", "{here}/damaged.nc", "--out", "{here}/new"), "cannot be read as nc"),
+        (("towers", "{here}/*.csv", "--out", "{here}/new.nc"), r"\*\.csv"),
+        (("report", "{here}/no.nc", "--out", "{here}/r"), "there is no product"),
+        (("demo", "--out", "{here}"), "not empty and no earlier demo made it"),
+    ],
+)
+def test_a_refusal_is_one_line_and_no_traceback(road, capsys, words, message):
+    import re
+
+    (road / "damaged.nc").write_bytes(b"not a file of any kind")
+    places = {"model": road / "model", "cube": road / "cube.zarr", "sites": road / "sites.nc", "here": road}
+    before = sorted(p.name for p in road.iterdir())
+    assert run(*(word.format(**places) for word in words)) == 2
+    error = capsys.readouterr().err.strip()
+    assert re.search(message, error)
+    assert error.startswith("xnee: ")
+    assert "Traceback" not in error
+    assert sorted(p.name for p in road.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_demo_recovers_its_world(tmp_path, capsys):
+    assert run("demo", "--out", tmp_path / "demo") == 0
+    text = capsys.readouterr().out
+    r2 = float(text.split("Map against the true map: R2 ")[1].split(",")[0])
+    assert r2 >= 0.8
+    assert run("demo", "--out", tmp_path / "demo") == 0  # a second demo replaces the first
