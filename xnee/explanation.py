@@ -179,7 +179,7 @@ def _exact(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     shap = _shap()
     explainer = shap.ExactExplainer(game, shap.maskers.Independent(np.zeros((1, drivers))))
-    phi = explainer(np.ones((1, drivers)), max_evals=max(2**drivers, 4)).values[0]
+    phi = explainer(np.ones((1, drivers)), max_evals=max(2**drivers, 4), silent=True).values[0]
     return phi, np.zeros(drivers)
 
 

@@ -1,5 +1,7 @@
 """The synthetic world: what it promises to every demo and test that stands on it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -319,3 +321,10 @@ def test_a_model_without_memory_does_worse():
     with_memory, without = skill(towers, lags=6), skill(towers, lags=0)
     assert with_memory > 0.8
     assert with_memory - without > 0.05
+
+
+def test_the_page_prints_the_parameters_of_the_formula():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "synthetic-world.md").read_text(encoding="utf-8")
+    for pft, parameters in PARAMETERS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| {pft} |"))
+        assert [float(cell) for cell in row.strip("| ").split("|")[1:]] == list(vars(parameters).values())

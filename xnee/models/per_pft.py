@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import POOLED, Ensemble, NEEModel
 from xnee.models.scaling import Scaler, encode
-from xnee.models.training import FitSpec, Job, train
+from xnee.models.training import FitSpec, Job, threads, train
 from xnee.pft import PFTS, check_pfts
 from xnee.scores import score_windows
 from xnee.variables import TARGET, labels
@@ -23,6 +26,10 @@ from xnee.windowing import WindowSpec, windows
 __all__ = ["fit", "fit_ensembles", "temporal_split", "training_windows"]
 
 Strategy = Literal["per-pft", "pooled"]
+_Set = tuple[int, str, NDArray[np.int64]]
+"""Number of the mask, name of the ensemble, rows of its training windows."""
+_STACK = 20
+"""Networks that train as one stack at most."""
 
 
 def temporal_split(samples: xr.Dataset, test_fraction: float) -> NDArray[np.bool_]:
@@ -234,19 +241,32 @@ def fit_ensembles(
             samples["pft"].to_numpy(), mask, strategy, min_windows, PFTS if needed is None else needed[number]
         ).items()
     ]
-    result: list[dict[str, Ensemble]] = [{} for _ in masks]
-    for group in _alike(sets):
-        scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in group]
-        jobs = [
-            Job(rows, scaler, seed * 1000 + member)
-            for (_, _, rows), scaler in zip(group, scalers, strict=True)
-            for member in range(members)
+    settings = {"weight": _site_weight(site), "network": network, "training": training, "device": device}
+
+    def train_stack(stack: list[_Set]) -> list[tuple[int, str, Ensemble]]:
+        scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in stack]
+        seeds = [seed * 1000 + member for member in range(members)]
+        jobs = [Job(one[2], scaler, k) for one, scaler in zip(stack, scalers, strict=True) for k in seeds]
+        with threads(1):
+            trained = train(x, y, jobs, **settings)  # type: ignore[arg-type]
+        parts = [{key: w[k : k + members] for key, w in trained.items()} for k in range(0, len(jobs), members)]
+        return [
+            (number, name, Ensemble(weights, scaler, rows.size, tuple(np.unique(site[rows]).tolist())))
+            for (number, name, rows), weights, scaler in zip(stack, parts, scalers, strict=True)
         ]
-        trained = train(x, y, jobs, weight=_site_weight(site), network=network, training=training, device=device)
-        for k, ((number, name, rows), scaler) in enumerate(zip(group, scalers, strict=True)):
-            weights = {key: value[k * members : (k + 1) * members] for key, value in trained.items()}
-            result[number][name] = Ensemble(weights, scaler, rows.size, tuple(np.unique(site[rows]).tolist()))
+
+    # One thread a stack, one stack a core: the tensors are small, and threads that wait for each other inside each
+    # operation are slower than one alone as soon as anything else runs on the machine.
+    result: list[dict[str, Ensemble]] = [{} for _ in masks]
+    with ThreadPoolExecutor(1 if device != "cpu" else _cores()) as pool:
+        for number, name, ensemble in chain.from_iterable(pool.map(train_stack, _stacks(sets, members))):
+            result[number][name] = ensemble
     return result
+
+
+def _cores() -> int:
+    """Cores that this process may use; a cluster's scheduler may grant fewer than the node has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _training_sets(
@@ -265,15 +285,19 @@ def _training_sets(
     return sets
 
 
-def _alike(sets: list[tuple[int, str, NDArray[np.int64]]]) -> list[list[tuple[int, str, NDArray[np.int64]]]]:
-    """Group training sets of like size: in one stack the small ones idle while the large ones finish an epoch."""
-    groups: list[list[tuple[int, str, NDArray[np.int64]]]] = []
+def _stacks(sets: list[_Set], members: int) -> list[list[_Set]]:
+    """Put training sets of like size into stacks, the largest first.
+
+    In one stack the small sets idle while the large ones finish an epoch; a stack too tall falls out of the cache.
+    """
+    stacks: list[list[_Set]] = []
     for one in sorted(sets, key=lambda item: -item[2].size):
-        if groups and one[2].size > 0.75 * groups[-1][0][2].size:
-            groups[-1].append(one)
+        alike = stacks and one[2].size > 0.75 * stacks[-1][0][2].size
+        if alike and (len(stacks[-1]) + 1) * members <= _STACK:
+            stacks[-1].append(one)
         else:
-            groups.append([one])
-    return groups
+            stacks.append([one])
+    return stacks
 
 
 def _site_weight(site: NDArray[np.str_]) -> NDArray[np.float64]:
