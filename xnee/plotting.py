@@ -111,18 +111,20 @@ def _contribution(share: xr.DataArray) -> Figure:
 
 
 def _observed_against_predicted(ds: xr.Dataset) -> Figure:
-    types = [pft for pft in PFTS if (ds["sample_pft"] == pft).any()]
-    figure, axes = _axes(len(types), 2.6 * len(types), 3.0)
     predicted = ds["predicted"].isel(predictor=0)
+    types = [pft for pft in PFTS if ((ds["sample_pft"] == pft) & predicted.notnull()).any()]
+    figure, axes = _axes(len(types), 2.6 * len(types), 3.0)
     for axis, pft in zip(axes, types, strict=True):
         own = (ds["sample_pft"] == pft).to_numpy()
+        own &= predicted.notnull().to_numpy()
         y, p = ds["NEE"].to_numpy()[own], predicted.to_numpy()[own]
         tally = Tally.of(y, p)
         axis.plot(y, p, ".", ms=3, alpha=0.6, color=_PFT_COLOURS[pft])
-        ends = [np.nanmin([y, p]), np.nanmax([y, p])]
+        ends = [min(y.min(), p.min()), max(y.max(), p.max())]
         axis.plot(ends, ends, color="0.3", lw=0.8)
-        axis.set(title=f"{pft}: R$^2$ {tally.r2:.2f}, RMSE {tally.rmse:.0f}", xlabel=f"observed {_MONTHLY}")
-    axes[0].set_ylabel(f"predicted {_MONTHLY}")
+        axis.set(title=f"{pft}: R$^2$ {tally.r2:.2f}, RMSE {tally.rmse:.0f}")
+    figure.supxlabel(f"observed {_MONTHLY}", fontsize="medium")
+    figure.supylabel(f"predicted {_MONTHLY}", fontsize="medium")
     return figure
 
 
