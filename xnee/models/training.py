@@ -47,7 +47,7 @@ class FitSpec:
         If a value is out of range or the loss is unknown.
     """
 
-    epochs: int = 50
+    epochs: int = 60
     batch: int = 32
     learning_rate: float = 5e-3
     weight_decay: float = 1e-2
