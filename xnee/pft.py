@@ -99,7 +99,7 @@ def mix(flux: xr.DataArray, fraction: xr.DataArray) -> xr.DataArray:
     Examples
     --------
     >>> flux = xr.DataArray([1.0, 3.0], coords={"pft": ["ENF", "MF"]}, dims="pft")
-    >>> float(mix(flux, xr.DataArray([0.1, 0.3], coords={"pft": ["ENF", "MF"]}, dims="pft")))
+    >>> float(mix(flux, xr.DataArray([0.25, 0.75], coords={"pft": ["ENF", "MF"]}, dims="pft")))
     2.5
     """
     covered = fraction > 0

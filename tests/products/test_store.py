@@ -289,5 +289,8 @@ def test_chunks_that_are_not_equal_are_refused(predicted, tmp_path):
 
 
 def test_opening_what_is_not_there_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no product .*nee.nc.*nee.nc.partial"):
+    with pytest.raises(FileNotFoundError, match=r"there is no product .*nee\.nc\.$"):
+        open_product(tmp_path / "nee.nc")
+    (tmp_path / "nee.nc.partial").mkdir()
+    with pytest.raises(FileNotFoundError, match="It was begun and not finished: give the command that began it again"):
         open_product(tmp_path / "nee.nc")
