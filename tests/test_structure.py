@@ -35,6 +35,8 @@ MAY_IMPORT = {
     "regions": "grid",
     "sources": "variables pft grid features regions",
     "windowing": "variables",
+    "census": "variables windowing",
+    "outliers": "variables windowing",
     "models": "variables pft scores windowing",
     "prediction": "variables pft windowing",
     "products": "variables pft grid",
@@ -42,11 +44,11 @@ MAY_IMPORT = {
     "explanation": "variables pft windowing models",
     "plotting": "variables pft scores",
     "accessor": "",
-    "cli": "grid scores sources products evaluation xnee",
+    "cli": "grid scores sources census products evaluation xnee",
 }
 # What a room may name in annotations only, or import inside a function when that is called: the faces are thin.
 MAY_IMPORT_LATE = {
-    "accessor": "windowing models prediction products evaluation explanation plotting",
+    "accessor": "windowing census outliers models prediction products evaluation explanation plotting",
 }
 METHODS = sorted(name for name in vars(NEEAccessor) if not name.startswith("_"))
 

@@ -16,6 +16,7 @@ from xnee.pft import IGBP_FOREST, PFTS, Legend
 from xnee.variables import DRIVERS, VARIABLES
 
 if TYPE_CHECKING:
+    from xnee.census import coverage, coverage_table
     from xnee.evaluation.crossval import crossvalidate
     from xnee.evaluation.skill import evaluate, skill_table
     from xnee.explanation import explain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from xnee.models.per_pft import fit
     from xnee.models.storage import load_model
     from xnee.models.training import FitSpec
+    from xnee.outliers import drop_outliers, flag_outliers
     from xnee.plotting import plot
     from xnee.prediction import predict
     from xnee.products.budget import budget, budget_table
@@ -45,10 +47,14 @@ _HOME = {
     "budget": "xnee.products.budget",
     "budget_table": "xnee.products.budget",
     "chinaflux_stations": "xnee.sources.stations",
+    "coverage": "xnee.census",
+    "coverage_table": "xnee.census",
     "crossvalidate": "xnee.evaluation.crossval",
+    "drop_outliers": "xnee.outliers",
     "evaluate": "xnee.evaluation.skill",
     "explain": "xnee.explanation",
     "fit": "xnee.models.per_pft",
+    "flag_outliers": "xnee.outliers",
     "load_model": "xnee.models.storage",
     "open_product": "xnee.products.store",
     "plot": "xnee.plotting",
@@ -79,10 +85,14 @@ __all__ = [
     "budget",
     "budget_table",
     "chinaflux_stations",
+    "coverage",
+    "coverage_table",
     "crossvalidate",
+    "drop_outliers",
     "evaluate",
     "explain",
     "fit",
+    "flag_outliers",
     "load_model",
     "open_product",
     "plot",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xnee.models.model import NEEModel
     from xnee.models.per_pft import Strategy
     from xnee.models.training import FitSpec
+    from xnee.outliers import OutlierMethod
     from xnee.prediction import Model
 
 __all__ = ["NEEAccessor"]
@@ -39,6 +40,24 @@ class NEEAccessor:
         from xnee.windowing import windows
 
         return windows(self._ds, drivers, lags=lags)
+
+    def coverage(self, drivers: Iterable[str] | None = None, *, lags: int = 6) -> xr.Dataset:
+        """Count the months of each site by what becomes of them; see `xnee.coverage`."""
+        from xnee.census import coverage
+
+        return coverage(self._ds, drivers, lags=lags)
+
+    def flag_outliers(self, *, method: OutlierMethod = "own-years", threshold: float = 7.0) -> xr.Dataset:
+        """Flag months of NEE that lie far from the median of their calendar month; see `xnee.flag_outliers`."""
+        from xnee.outliers import flag_outliers
+
+        return flag_outliers(self._ds, method=method, threshold=threshold)
+
+    def drop_outliers(self) -> xr.Dataset:
+        """Make flagged NEE missing; see `xnee.drop_outliers`."""
+        from xnee.outliers import drop_outliers
+
+        return drop_outliers(self._ds)
 
     def fit(
         self,

@@ -84,3 +84,8 @@ def test_a_known_formula_is_learned(towers):
 def test_what_cannot_be_trained_on_is_refused(towers, change, settings, message):
     with pytest.raises(ValueError, match=message):
         fit(change(towers()), **{"lags": 1, "training": QUICK, **settings})
+
+
+def test_a_diverged_network_is_an_error(towers):
+    with pytest.raises(FloatingPointError, match=r"a network \(seed 0, 140 windows\) diverged"):
+        fit(towers(), lags=1, members=1, strategy="pooled", training=FitSpec(epochs=3, learning_rate=1e38))

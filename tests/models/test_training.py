@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from xnee.models.lstm import LSTMSpec, forward, initial_weights
+from xnee.models.lstm import LSTMSpec, forward, forward_series, initial_weights
 from xnee.models.scaling import Scaler
 from xnee.models.training import FitSpec, Job, threads, train
 from xnee.windowing import slide
@@ -23,15 +23,27 @@ def torch_lstm(weights, k=0):
     return lstm, head
 
 
-def test_forward_equals_torch_on_explicit_windows():
+def test_series_equal_torch_on_explicit_windows():
     weights = initial_weights(LSTMSpec(hidden=8), 3, seeds=[1, 2])
     x = torch.randn(5, 20, 3, generator=torch.Generator().manual_seed(0))
-    ours = forward(weights, x[None], 7)
+    ours = forward_series(weights, x[None], 7)
     explicit = torch.from_numpy(slide(x.numpy(), 7).copy()).flatten(0, 1)
     for k in range(2):
         lstm, head = torch_lstm(weights, k)
         theirs = head(lstm(explicit)[0][:, -1])[:, 0].view(5, 14)
         torch.testing.assert_close(ours[k], theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_windows_equal_series_and_gradients_those_of_autograd():
+    weights = initial_weights(LSTMSpec(hidden=5), 3, seeds=[1, 2])
+    weights = {name: value.double().requires_grad_() for name, value in weights.items()}
+    x = torch.randn(2, 6, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ours, series = forward(weights, x), forward_series(weights, x, 4)[..., 0]
+    torch.testing.assert_close(ours, series)
+    mix = torch.randn(2, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    written, automatic = (torch.autograd.grad((y * mix).sum(), list(weights.values())) for y in (ours, series))
+    for one, other in zip(written, automatic, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def data(n=70, seed=0):
@@ -40,36 +52,43 @@ def data(n=70, seed=0):
     return x, 3 * x[:, -1, 0] + rng.normal(size=n)
 
 
-def run(jobs, x, y, **settings):
-    spec = FitSpec(**{"epochs": 4, "batch": 16, **settings})
-    network = LSTMSpec(hidden=6, dropout=0.2)
-    return train(x, y, jobs, weight=np.linspace(1, 2, len(y)), network=network, training=spec)
+NETWORK, QUICK = LSTMSpec(hidden=6, dropout=0.2), FitSpec(epochs=4, batch=16)
+
+
+def job(rows, x, y, seed, network=NETWORK, training=QUICK):
+    return Job(rows, Scaler.of(x[rows], y[rows]), seed, network, training)
+
+
+def run(jobs, x, y):
+    return train(x, y, jobs, weight=np.linspace(1, 2, len(y)))
 
 
 def test_a_network_trained_in_a_stack_equals_the_same_one_alone():
     x, y = data()
     rows = [np.arange(70), np.arange(40), np.arange(10, 27)]
-    jobs = [Job(r, Scaler.of(x[r], y[r]), seed) for seed, r in enumerate(rows)]
+    networks = [LSTMSpec(hidden=6, dropout=d) for d in (0.2, 0.0, 0.5)]
+    trainings = [FitSpec(epochs=4, batch=16, learning_rate=r, weight_decay=r * 10) for r in (5e-3, 1e-3, 1e-2)]
+    jobs = [job(*k) for k in zip(rows, [x] * 3, [y] * 3, range(3), networks, trainings, strict=True)]
     together = run(jobs, x, y)
-    for k, job in enumerate(jobs):
-        alone = run([job], x, y)
+    for k, one in enumerate(jobs):
+        alone = run([one], x, y)
         for name in together:
             np.testing.assert_allclose(together[name][k], alone[name][0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["squared", "huber"])
-def test_training_equals_a_plain_torch_loop(loss):
+@pytest.mark.parametrize(("loss", "schedule"), [("squared", "cosine"), ("huber", "constant")])
+def test_training_equals_a_plain_torch_loop(loss, schedule):
     x, y = data()
-    job = Job(np.arange(70), Scaler.of(x, y), 5)
-    spec = FitSpec(epochs=5, batch=16, loss=loss)
-    stacked = train(x, y, [job], weight=np.ones(70), network=LSTMSpec(hidden=6, dropout=0), training=spec)
+    spec = FitSpec(epochs=5, batch=16, loss=loss, schedule=schedule)
+    one = job(np.arange(70), x, y, 5, LSTMSpec(hidden=6, dropout=0), spec)
+    stacked = train(x, y, [one], weight=np.ones(70))
     lstm, head = torch_lstm(initial_weights(LSTMSpec(hidden=6), 2, seeds=[5]))
     lstm.bias_hh_l0.requires_grad_(requires_grad=False)  # ours has one bias, torch two
     parameters = [p for p in (*lstm.parameters(), *head.parameters()) if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=5 * 5)
-    xs = torch.from_numpy(job.scaler.features(x))
-    ys = torch.from_numpy(((y - job.scaler.target_mean) / job.scaler.target_std).astype("f4"))
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=5 * 5)
+    xs = torch.from_numpy(one.scaler.features(x))
+    ys = torch.from_numpy(((y - one.scaler.target_mean) / one.scaler.target_std).astype("f4"))
     order = torch.Generator().manual_seed(6)
     measure = torch.nn.functional.mse_loss if loss == "squared" else torch.nn.functional.huber_loss
     for _ in range(5):
@@ -78,31 +97,43 @@ def test_training_equals_a_plain_torch_loop(loss):
             measure(head(lstm(xs[rows])[0][:, -1])[:, 0], ys[rows]).backward()
             torch.nn.utils.clip_grad_norm_(parameters, spec.clip)
             optimiser.step()
-            schedule.step()
+            if schedule == "cosine":
+                cosine.step()
     np.testing.assert_allclose(stacked["head"][0], head.weight.detach()[0], rtol=2e-3, atol=2e-4)
     np.testing.assert_allclose(stacked["recurrent"][0], lstm.weight_hh_l0.detach().T, rtol=2e-3, atol=2e-4)
 
 
 def test_same_seed_same_weights():
     x, y = data()
-    job = Job(np.arange(70), Scaler.of(x, y), 3)
-    one, two = run([job], x, y), run([job], x, y)
+    one, two = (run([job(np.arange(70), x, y, 3)], x, y) for _ in range(2))
     assert all((one[name] == two[name]).all() for name in one)
 
 
-def test_a_diverged_network_is_named():
+def test_a_diverged_network_does_not_disturb_its_neighbours():
     x, y = data()
-    job = Job(np.arange(70), Scaler.of(x, y), 3)
-    with pytest.raises(FloatingPointError, match=r"network 0 \(seed 3, 70 windows\) diverged"):
-        run([job], x, np.where(np.arange(70) == 5, np.inf, y), loss="squared")
+    wild = FitSpec(epochs=4, batch=16, learning_rate=1e38)
+    calm, stormy = job(np.arange(70), x, y, 3), job(np.arange(70), x, y, 4, training=wild)
+    together, alone = run([calm, stormy], x, y), run([calm], x, y)
+    assert not np.isfinite(together["recurrent"][1]).all()
+    for name in together:
+        np.testing.assert_allclose(together[name][0], alone[name][0], rtol=1e-4, atol=1e-5)
 
 
-def test_each_epoch_is_reported():
+def test_a_stack_must_be_of_one_shape():
+    x, y = data()
+    jobs = [job(np.arange(70), x, y, 3, LSTMSpec(hidden=h)) for h in (4, 8)]
+    with pytest.raises(ValueError, match="networks of one stack must share hidden, epochs, batch"):
+        run(jobs, x, y)
+
+
+def test_each_epoch_is_reported_with_its_weights():
     x, y = data()
     seen = []
-    job = Job(np.arange(70), Scaler.of(x, y), 3)
-    train(x, y, [job], weight=np.ones(70), network=LSTMSpec(hidden=2), training=FitSpec(epochs=3), on_epoch=seen.append)
-    assert seen == [1, 2, 3]
+    one = job(np.arange(70), x, y, 3, training=FitSpec(epochs=3, schedule="constant"))
+    train(x, y, [one], weight=np.ones(70), on_epoch=lambda n, w: seen.append((n, float(w["offset"].detach()[0]))))
+    assert [n for n, _ in seen] == [1, 2, 3]
+    short = job(np.arange(70), x, y, 3, training=FitSpec(epochs=2, schedule="constant"))
+    assert train(x, y, [short], weight=np.ones(70))["offset"][0] == pytest.approx(seen[1][1])
 
 
 def test_threads_are_restored():
@@ -112,7 +143,9 @@ def test_threads_are_restored():
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("bad", [{"epochs": 0}, {"loss": "absolute"}, {"weight_decay": -1}, {"learning_rate": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"epochs": 0}, {"loss": "absolute"}, {"schedule": "step"}, {"weight_decay": -1}, {"learning_rate": 0}]
+)
 def test_bad_settings_are_refused(bad):
     with pytest.raises(ValueError, match="training needs positive settings"):
         FitSpec(**bad)

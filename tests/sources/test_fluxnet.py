@@ -70,7 +70,7 @@ def real(towers):
 def test_all_real_files_are_read_in_one_call(real):
     assert dict(real.sizes) == {"site": 67, "time": 288}
     assert list(real.data_vars) == [
-        *("NEE", "NEE_QC", "TEMP", "PRE", "VPD", "WS", "PA", "PAR", "VWC", "TS", "PAR_derived"),
+        *("NEE", "NEE_QC", "NEE_SE", "TEMP", "PRE", "VPD", "WS", "PA", "PAR", "VWC", "TS", "PAR_derived"),
     ]
     assert real["time"].dtype == "datetime64[ns]"
     expected = pd.date_range("1991-01-01", "2014-12-01", freq="MS")
@@ -182,8 +182,9 @@ def test_tower_data_outlive_their_process(real, tmp_path):
             xr.testing.assert_identical(back.load(), real)
 
 
-def test_daily_file_is_refused_by_name(towers):
-    with pytest.raises(ValueError, match=r"is daily \(DD\); only monthly files"):
+def test_one_site_in_two_resolutions_is_refused(towers):
+    says = r"site CN-Cha comes in two resolutions: .*_DD_.* is daily, .*_MM_.* is monthly\. Give one of them"
+    with pytest.raises(ValueError, match=says):
         read_fluxnet(towers / "fluxnet2015_fullset/*.csv")
 
 
@@ -210,8 +211,8 @@ def test_names_of_all_networks(write, name):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("FLX_XX-Aaa_FLUXNET2015_FULLSET_HH_2003-2003_1-4.csv", r"is half-hourly \(HH\)"),
-        ("AMF_XX-Aaa_FLUXNET_FLUXMET_HR_2003-2003_v1.3_r1.csv", r"is hourly \(HR\)"),
+        ("AMF_XX-Aaa_BASE_HH_23-5.csv", "is AmeriFlux BASE: .* Download AmeriFlux-FLUXNET instead"),
+        ("AMF_XX-Aaa_BASE-BADM_23-5.csv", "is AmeriFlux BASE"),
         ("FLX_XX-Aaa_FLUXNET2015_SUBSET_WW_2003-2003_1-4.csv", r"is weekly \(WW\)"),
         ("FLX_XX-Aaa_FLUXNET2015_SUBSET_YY_2003-2003_1-4.csv", r"is yearly \(YY\).*'\*_MM_\*\.csv'"),
         ("FLX_XX-Aaa_FLUXNET2015_ERAI_MM_1989-2014_1-4.csv", "is the ERAI file beside the tower data"),
@@ -281,7 +282,8 @@ def test_a_column_without_any_value_is_no_driver(write):
 
 
 def test_month_totals_use_the_days_of_their_month(write):
-    ds = read_fluxnet(write([row(month, NEE_VUT_REF="-1", P_F="1") for month in ("200402", "200403", "200404")]))
+    rows = [row(month, NEE_VUT_REF="-1", P_F="1") for month in ("200402", "200403", "200404")]
+    ds = read_fluxnet(write(rows, name=NAME.replace("2003", "2004")))
     assert ds["NEE"].values.tolist() == [[-29, -31, -30]]
     assert ds["PRE"].values.tolist() == [[29, 31, 30]]
 
@@ -438,6 +440,7 @@ def damaged(kind):
         "month 13": whole.replace("200312", "200313"),
         "dates": whole.replace("200303", "2003-03"),
         "stamp missing": whole.replace("200303", "-9999"),
+        "another year": whole.replace("200312", "210312"),
         "quote": whole.replace("200303,", '"200303,'),
     }[kind]
 
@@ -462,6 +465,7 @@ def damaged(kind):
         ("month 13", r"months written YYYYMM.*got '200313"),
         ("dates", "TIMESTAMP of .* must hold numbers; got '2003-03' in row 3"),
         ("stamp missing", "TIMESTAMP of .* months written YYYYMM.*got '-9999"),
+        ("another year", "has a row of 2103-12, which lies outside the years of its name"),
         ("quote", "cannot be read as comma-separated numbers"),
     ],
 )

@@ -46,13 +46,15 @@ def towers(
     series: Path | None = None,
     columns: tuple[str, ...] = ("ndvi=NDVI",),
     qc_min: float = 0.5,
+    coverage_min: float = 0.8,
+    nee: str = "NEE_VUT_REF",
 ) -> None:
-    """Read monthly FLUXNET files into one NetCDF file of sites.
+    """Read FLUXNET files into one NetCDF file of sites.
 
     Parameters
     ----------
     files
-        FLUXNET2015 or ONEFlux monthly CSV files, or glob patterns of them in quotes.
+        FLUXNET2015 or ONEFlux CSV files, monthly to half-hourly, or glob patterns of them in quotes.
     out
         File to write, ending in .nc.
     sites
@@ -63,16 +65,23 @@ def towers(
         Columns of the series to take, each as column=NAME.
     qc_min
         Months with a smaller share of measured or well-filled NEE are left out, 0 to 1.
+    coverage_min
+        Share of a month's days or hours that must have a value, 0 to 1, where files are finer than monthly.
+    nee
+        Which of the files' NEE estimates to take.
     """
     import xnee
 
     check_free(out)
-    ds = xnee.read_fluxnet([str(file) for file in files], sites=sites, qc_min=qc_min)
+    ds = xnee.read_fluxnet(
+        [str(file) for file in files], sites=sites, qc_min=qc_min, coverage_min=coverage_min, nee=nee
+    )
     if series is not None:
         ds = xnee.add_site_series(ds, series, columns=dict(pair.split("=", 1) for pair in columns))
     write_file(ds, out)
-    counts = {key: value for key, value in ds.attrs.items() if key.startswith("months_")}
-    print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}\n{counts}")
+    print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}")
+    print(", ".join(f"{key} {value}" for key, value in ds.attrs.items() if key.startswith("months_")))
+    print(xnee.coverage_table(xnee.coverage(ds)))
 
 
 @app.command

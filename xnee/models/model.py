@@ -17,7 +17,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.models.lstm import LSTMSpec, forward
+from xnee.models.lstm import LSTMSpec, forward_series
 from xnee.models.scaling import Scaler, encode
 from xnee.models.training import FitSpec, threads
 from xnee.pft import PFTS, check_pfts
@@ -257,7 +257,7 @@ def _run(ensemble: Ensemble, x: NDArray[np.floating], window: WindowSpec, device
         for start in range(0, rows.size, block):
             chosen = rows[start : start + block]
             features = np.nan_to_num(ensemble.scaler.features(encode(x[chosen], window.drivers)))
-            scaled = forward(weights, torch.from_numpy(features).to(device)[None], window.length).cpu().numpy()
+            scaled = forward_series(weights, torch.from_numpy(features).to(device)[None], window.length).cpu().numpy()
             y[:, chosen, window.lags :] = ensemble.scaler.to_target(scaled)
     y[:, ~known] = np.nan
     return y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import chain
@@ -228,6 +228,8 @@ def fit_ensembles(
     ------
     ValueError
         If `members` or `strategy` is wrong or a mask keeps nothing.
+    FloatingPointError
+        If a network's weights are no longer finite.
     """
     if members < 1 or strategy not in ("per-pft", POOLED):
         msg = f"members must be at least 1 and strategy 'per-pft' or 'pooled', got {members} and {strategy!r}."
@@ -241,14 +243,17 @@ def fit_ensembles(
             samples["pft"].to_numpy(), mask, strategy, min_windows, PFTS if needed is None else needed[number]
         ).items()
     ]
-    settings = {"weight": _site_weight(site), "network": network, "training": training, "device": device}
+    weight = _site_weight(site)
 
     def train_stack(stack: list[_Set]) -> list[tuple[int, str, Ensemble]]:
         scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in stack]
         seeds = [seed * 1000 + member for member in range(members)]
-        jobs = [Job(one[2], scaler, k) for one, scaler in zip(stack, scalers, strict=True) for k in seeds]
+        jobs = [
+            Job(one[2], scaler, k, network, training) for one, scaler in zip(stack, scalers, strict=True) for k in seeds
+        ]
         with threads(1):
-            trained = train(x, y, jobs, **settings)  # type: ignore[arg-type]
+            trained = train(x, y, jobs, weight=weight, device=device)
+        _check_finite(trained, jobs)
         parts = [{key: w[k : k + members] for key, w in trained.items()} for k in range(0, len(jobs), members)]
         return [
             (number, name, Ensemble(weights, scaler, rows.size, tuple(np.unique(site[rows]).tolist())))
@@ -262,6 +267,16 @@ def fit_ensembles(
         for number, name, ensemble in chain.from_iterable(pool.map(train_stack, _stacks(sets, members))):
             result[number][name] = ensemble
     return result
+
+
+def _check_finite(weights: Mapping[str, NDArray[np.float32]], jobs: Sequence[Job]) -> None:
+    for number, job in enumerate(jobs):
+        if not all(np.isfinite(value[number]).all() for value in weights.values()):
+            msg = (
+                f"a network (seed {job.seed}, {len(job.samples)} windows) diverged: its weights are not finite. "
+                "Lower the learning rate or the clip norm."
+            )
+            raise FloatingPointError(msg)
 
 
 def _cores() -> int:

@@ -194,10 +194,11 @@ def time_starts(cells: pd.Series[str], *, stamp: Stamp, label: str) -> pd.Dateti
     '2003-07-15T12:30:00'
     """
     values = numbers(cells, label=label)
-    # A NaN compares false; a stamp that is longer or shorter has a year outside 1800..2199.
-    year = np.floor_divide(values, 10.0 ** (len(stamp) - 4))
+    values = np.where(np.isfinite(values), values, 0)
+    # A stamp that is longer or shorter has a year outside 1800..2199.
+    year = values // 10 ** (len(stamp) - 4)
     good = (values % 1 == 0) & (year >= 1800) & (year < 2200)
-    digits = np.where(good, values, 18000101 if stamp == "YYYYMMDD" else 0).astype("i8") * 10 ** (12 - len(stamp))
+    digits = np.where(good, values, 0).astype("i8") * 10 ** (12 - len(stamp))
     month, day, hour, minute = (digits // 10**place % 100 for place in (6, 4, 2, 0))
     day = np.maximum(day, 1) if stamp == "YYYYMM" else day
     good &= (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60)

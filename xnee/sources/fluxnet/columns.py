@@ -118,10 +118,11 @@ def _choose(names: list[str], needed: Collection[str], wanted: Collection[str], 
     missing = [name for name in needed if name not in names]
     if missing:
         stamps = [name for name in names if name.startswith("TIMESTAMP")]
-        seen = [*stamps, *(nee_columns(names) or [name for name in names if name.startswith("NEE")])] or names
+        fluxes = nee_columns(names) or [name for name in names if name.startswith("NEE")]
+        seen = ", ".join([*stamps, *fluxes[:20]] or names[:8])
         msg = (
-            f"{file} lacks {missing}; it has {', '.join(seen[:24])}. Choose another NEE with nee=... if that is what is "
-            "missing. Is it a comma-separated file of ONEFlux, and of the resolution that its name says?"
+            f"{file} lacks {missing}; it has {seen}. Is it a comma-separated file of ONEFlux, of the resolution in its "
+            "name? Another NEE than NEE_VUT_REF is chosen with nee=..."
         )
         raise ValueError(msg)
     return [place for place, name in enumerate(names) if name in wanted and name not in names[:place]]

@@ -34,12 +34,18 @@ class Resolution:
         How a time stamp is written.
     per_day
         Rows in a day; 0 where a row is a month.
+    rows
+        What a row is, in the plural.
+    shown
+        How a time is shown in messages.
     """
 
     word: str
     time: str
     stamp: Stamp
     per_day: int
+    rows: str
+    shown: str = "%Y-%m-%d %H:%M"
 
     @property
     def step(self) -> np.timedelta64:
@@ -49,10 +55,12 @@ class Resolution:
 
 RESOLUTIONS: Mapping[str, Resolution] = MappingProxyType(
     {
-        "MM": Resolution(word="monthly", time="TIMESTAMP", stamp="YYYYMM", per_day=0),
-        "DD": Resolution(word="daily", time="TIMESTAMP", stamp="YYYYMMDD", per_day=1),
-        "HR": Resolution(word="hourly", time="TIMESTAMP_START", stamp="YYYYMMDDHHMM", per_day=24),
-        "HH": Resolution(word="half-hourly", time="TIMESTAMP_START", stamp="YYYYMMDDHHMM", per_day=48),
+        "MM": Resolution(word="monthly", time="TIMESTAMP", stamp="YYYYMM", per_day=0, rows="months", shown="%Y-%m"),
+        "DD": Resolution(word="daily", time="TIMESTAMP", stamp="YYYYMMDD", per_day=1, rows="days", shown="%Y-%m-%d"),
+        "HR": Resolution(word="hourly", time="TIMESTAMP_START", stamp="YYYYMMDDHHMM", per_day=24, rows="hours"),
+        "HH": Resolution(
+            word="half-hourly", time="TIMESTAMP_START", stamp="YYYYMMDDHHMM", per_day=48, rows="half-hours"
+        ),
     }
 )
 # A week may lie in two months, and a year in twelve: neither makes months.
@@ -172,8 +180,6 @@ def _refuse_mixture(files: Sequence[TowerFile]) -> None:
     for file in files:
         other = first.setdefault(file.site, file)
         if other.resolution != file.resolution:
-            msg = (
-                f"site {file.site} comes in two resolutions: {other.path.name} is {RESOLUTIONS[other.resolution].word}, "
-                f"{file.path.name} is {RESOLUTIONS[file.resolution].word}. Give one of them, e.g. with '*_MM_*.csv'."
-            )
+            kinds = [f"{one.path.name} is {RESOLUTIONS[one.resolution].word}" for one in (other, file)]
+            msg = f"site {file.site} comes in two resolutions: {', '.join(kinds)}. Give one of them: '*_MM_*.csv'."
             raise ValueError(msg)
