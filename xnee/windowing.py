@@ -274,11 +274,11 @@ def windows(ds: xr.Dataset, drivers: Iterable[str] | None = None, *, lags: int =
     Returns
     -------
     xarray.Dataset
-        From sites: ``x (sample, lag, driver)``, ``NEE (sample)`` in g C m-2 month-1 (where `ds` has it), with
-        coordinates ``site``, ``time`` and ``pft`` by sample, and ``lag`` from `lags` down to 0 months before the
-        target. In memory. ``attrs["dropped"]`` counts the site-months that made no sample, each under the first
-        reason that holds (``qc``, ``no target``, ``start of record``, ``driver gap``), and
-        ``attrs["gaps_by_driver"]`` says which drivers broke windows.
+        From sites: ``x (sample, lag, driver)``, ``NEE (sample)`` and its standard error ``NEE_SE (sample)`` in
+        g C m-2 month-1 (where `ds` has them), with coordinates ``site``, ``time`` and ``pft`` by sample, and ``lag``
+        from `lags` down to 0 months before the target. In memory. ``attrs["dropped"]`` counts the
+        site-months that made no sample, each under the first reason that holds (``qc``, ``no target``, ``start of record``, ``driver gap``), and ``attrs["gaps_by_driver"]`` says which drivers broke
+        windows.
         From a cube: ``x (time, lat, lon, lag, driver)``, lazy; ``attrs["bytes"]`` says what computing all of it
         would cost. Prediction never does: it works on the series themselves.
 
@@ -323,9 +323,10 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
         "driver": ("driver", list(spec.drivers)),
     }
     data = {"x": (("sample", "lag", "driver"), x[site[:, None], time[:, None] - lag])}
-    if has_target:
-        target = ds[spec.target].transpose("site", "time").to_numpy()
-        data[spec.target] = (("sample",), target[site, time], dict(ds[spec.target].attrs))  # type: ignore[assignment]
+    for name in (spec.target, f"{spec.target}_SE") if has_target else ():
+        if name in ds:
+            values = ds[name].transpose("site", "time").to_numpy()[site, time]
+            data[name] = (("sample",), values, dict(ds[name].attrs))  # type: ignore[assignment]
     return xr.Dataset(data, coords=sample, attrs=_count(ds, x, reasons, spec))
 
 

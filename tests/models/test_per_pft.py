@@ -89,3 +89,13 @@ def test_what_cannot_be_trained_on_is_refused(towers, change, settings, message)
 def test_a_diverged_network_is_an_error(towers):
     with pytest.raises(FloatingPointError, match=r"a network \(seed 0, 140 windows\) diverged"):
         fit(towers(), lags=1, members=1, strategy="pooled", training=FitSpec(epochs=3, learning_rate=1e38))
+
+
+def test_badly_known_months_count_less(towers):
+    ds = towers(sites=5)
+    ds["NEE_SE"] = ds["NEE"] * 0 + 20.0
+    ds["NEE_SE"][0] = np.nan
+    from xnee.models.per_pft import _weight
+
+    with_error, without = _weight(windows(ds, lags=1)), _weight(windows(ds.drop_vars("NEE_SE"), lags=1))
+    np.testing.assert_allclose(with_error, without / 2)  # an error as large as the model's: half the weight

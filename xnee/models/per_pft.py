@@ -28,6 +28,8 @@ __all__ = ["fit", "fit_ensembles", "temporal_split", "training_windows"]
 Strategy = Literal["per-pft", "pooled"]
 _Set = tuple[int, str, NDArray[np.int64]]
 """Number of the mask, name of the ensemble, rows of its training windows."""
+_MODEL_ERROR = 20.0
+"""g C m-2 month-1: about the error of such models at known towers; only its ratio to NEE_SE matters."""
 _STACK = 20
 """Networks that train as one stack at most."""
 
@@ -83,7 +85,8 @@ def fit(
     Parameters
     ----------
     sites
-        ``(site, time)`` with NEE, drivers and the coordinate ``pft (site)``, canonical units.
+        ``(site, time)`` with NEE, drivers and the coordinate ``pft (site)``, canonical units. Where there is a
+        standard error ``NEE_SE``, months that are badly known count less.
     drivers
         Names of the vocabulary; by default all that `sites` holds.
     lags
@@ -243,7 +246,7 @@ def fit_ensembles(
             samples["pft"].to_numpy(), mask, strategy, min_windows, PFTS if needed is None else needed[number]
         ).items()
     ]
-    weight = _site_weight(site)
+    weight = _weight(samples)
 
     def train_stack(stack: list[_Set]) -> list[tuple[int, str, Ensemble]]:
         scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in stack]
@@ -315,10 +318,21 @@ def _stacks(sets: list[_Set], members: int) -> list[list[_Set]]:
     return stacks
 
 
-def _site_weight(site: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Weight of a window: one over the root of its site's number of windows, so that long records do not rule."""
-    _, inverse, count = np.unique(site, return_inverse=True, return_counts=True)
-    return np.asarray(1 / np.sqrt(count[inverse]))
+def _weight(samples: xr.Dataset) -> NDArray[np.float64]:
+    """Weight of a window in the loss.
+
+    One over the root of its site's number of windows, so that long records do not rule; times the share of the
+    model's own error in the total error variance, so that a month that is badly known counts less. A month without
+    a standard error takes the median of those that have one.
+    """
+    _, inverse, count = np.unique(samples["site"].to_numpy(), return_inverse=True, return_counts=True)
+    weight = 1 / np.sqrt(count[inverse])
+    if f"{TARGET}_SE" in samples:
+        error = samples[f"{TARGET}_SE"].to_numpy()
+        if np.isfinite(error).any():
+            error = np.where(np.isfinite(error), error, np.nanmedian(error))
+            weight = weight / (1 + (error / _MODEL_ERROR) ** 2)
+    return np.asarray(weight)
 
 
 def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> dict[str, Any]:
