@@ -276,9 +276,9 @@ def windows(ds: xr.Dataset, drivers: Iterable[str] | None = None, *, lags: int =
     xarray.Dataset
         From sites: ``x (sample, lag, driver)``, ``NEE (sample)`` and its standard error ``NEE_SE (sample)`` in
         g C m-2 month-1 (where `ds` has them), with coordinates ``site``, ``time`` and ``pft`` by sample, and ``lag``
-        from `lags` down to 0 months before the target. In memory. ``attrs["dropped"]`` counts the
-        site-months that made no sample, each under the first reason that holds (``qc``, ``no target``, ``start of record``, ``driver gap``), and ``attrs["gaps_by_driver"]`` says which drivers broke
-        windows.
+        from `lags` down to 0 months before the target. In memory. ``attrs["dropped"]`` counts the site-months that
+        made no sample, each under the first reason that holds (``qc``, ``no target``, ``start of record``,
+        ``driver gap``), and ``attrs["gaps_by_driver"]`` says which drivers broke windows.
         From a cube: ``x (time, lat, lon, lag, driver)``, lazy; ``attrs["bytes"]`` says what computing all of it
         would cost. Prediction never does: it works on the series themselves.
 
