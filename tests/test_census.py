@@ -111,7 +111,7 @@ def test_bad_arguments_are_those_of_windows(sites):
         coverage(sites, ["P"])
     with pytest.raises(ValueError, match="lags must be 0 or more"):
         coverage(sites, lags=-1)
-    with pytest.raises(ValueError, match="windows need at least one site"):
+    with pytest.raises(ValueError, match="at least one site is needed"):
         coverage(sites.isel(site=[]))
 
 

@@ -96,3 +96,11 @@ def test_a_missing_shap_says_what_to_install(towers, fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "shap", None)
     with pytest.raises(ImportError, match=r'pip install "xnee\[explain\]"'):
         explain(towers(sites=10), fitted, samples=1)
+
+
+def test_numpys_own_random_state_is_left_alone(towers, fitted):
+    np.random.seed(3)  # noqa: NPY002
+    first = np.random.random()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    explain(towers(sites=10), fitted, samples=1, background=3, method="permutation", permutations=10)
+    assert np.random.random() == first  # noqa: NPY002

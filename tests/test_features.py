@@ -14,8 +14,12 @@ from xnee.features import (
     PAR_PER_SHORTWAVE,
     par_from_shortwave,
     saturation_vapour_pressure,
+    vpd_from_dew_point,
     vpd_from_humidity,
+    vpd_from_specific_humidity,
     vpd_from_vapour_pressure,
+    wind_direction,
+    wind_speed,
 )
 
 
@@ -117,3 +121,57 @@ def test_vpd_is_lazy():
 def test_humid_air_in_another_unit_is_refused(make, units, message):
     with pytest.raises(ValueError, match=message):
         make(xr.DataArray([1.0], dims="time", attrs={"units": units}))
+
+
+def test_all_ways_to_vpd_agree():
+    temperature = xr.DataArray([-5.0, 10.0, np.nan, 30.0], dims="time", attrs={"units": "degC"})
+    humidity = xr.DataArray([90.0, 60.0, 50.0, 20.0], dims="time")
+    vapour = saturation_vapour_pressure(temperature) * humidity / 100
+    expected = vpd_from_humidity(temperature, humidity)
+    log = np.log(vapour / 6.1094)  # the dew point is where the vapour pressure is that of saturation
+    dew_point = (243.04 * log / (17.625 - log)).assign_attrs(units="degC")
+    pressure = xr.DataArray([1013.0, 900.0, 800.0, 650.0], dims="time", attrs={"units": "hPa"})
+    mixed = (0.622 * vapour / (pressure - 0.378 * vapour)).assign_attrs(units="kg kg-1")
+    np.testing.assert_allclose(vpd_from_dew_point(temperature, dew_point), expected, rtol=1e-9)
+    np.testing.assert_allclose(vpd_from_specific_humidity(temperature, mixed, pressure), expected, rtol=1e-9)
+    assert vpd_from_dew_point(temperature, dew_point).attrs["method"].startswith("air temperature and dew point")
+
+
+def test_vpd_refuses_humidity_and_pressure_in_other_units():
+    air = xr.DataArray([20.0], dims="time")
+    with pytest.raises(ValueError, match="specific humidity must be in kg kg-1, but it came with units 'g kg-1'"):
+        vpd_from_specific_humidity(air, air.assign_attrs(units="g kg-1"), air)
+    with pytest.raises(ValueError, match="pressure must be in hPa, but it came with units 'Pa'"):
+        vpd_from_specific_humidity(air, air, air.assign_attrs(units="Pa"))
+    with pytest.raises(ValueError, match="temperature must be in degC, but it came with units 'K'"):
+        vpd_from_dew_point(air, air.assign_attrs(units="K"))
+
+
+@pytest.mark.parametrize("whence", [0.0, 45.0, 90.0, 179.0, 225.0, 359.5])
+def test_wind_comes_from_where_it_came(whence):
+    towards = math.radians(whence + 180)
+    east, north = (xr.DataArray([5 * part], dims="time") for part in (math.sin(towards), math.cos(towards)))
+    assert float(wind_speed(east, north)[0]) == pytest.approx(5)
+    made = float(wind_direction(east, north)[0])
+    assert 0 <= made <= 360
+    assert (made - whence + 180) % 360 == pytest.approx(180, abs=1e-9)
+
+
+def test_wind_keeps_gaps_and_names_its_method():
+    east = xr.DataArray(da.from_array(np.array([0.0, np.nan, 1.0]), chunks=2), dims="time", attrs={"units": "m/s"})
+    north = xr.DataArray([0.0, 1.0, np.nan], dims="time")
+    speed, direction = wind_speed(east, north), wind_direction(east, north)
+    assert speed.chunks is not None
+    assert direction.chunks is not None
+    np.testing.assert_array_equal(speed, [0, np.nan, np.nan])
+    assert direction.isnull().all()  # no wind has no direction
+    assert (speed.attrs["units"], direction.attrs["units"]) == ("m s-1", "degree")
+    assert "components" in direction.attrs["method"]
+    with pytest.raises(ValueError, match="eastward wind must be in m s-1, but it came with units 'km h-1'"):
+        wind_speed(east.assign_attrs(units="km h-1"), north)
+
+
+def test_directions_are_averaged_as_components():
+    east, north = xr.DataArray([-0.2, 0.2], dims="x"), xr.DataArray([-1.0, -1.0], dims="x")
+    assert float(wind_direction(east.mean("x"), north.mean("x"))) == pytest.approx(0, abs=1e-9)
+    assert float(wind_direction(east, north).mean()) == pytest.approx(180)  # what averaging angles would give

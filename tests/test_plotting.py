@@ -37,8 +37,9 @@ def test_observed_against_predicted_is_drawn(towers, tmp_path):
     assert saved(plot(cv), tmp_path / "cv.png")
 
 
-def test_a_budget_is_drawn(cube, driver_model, tmp_path):
-    assert saved(plot(budget(predict(cube(months=36), driver_model()))), tmp_path / "budget.png")
+@pytest.mark.parametrize("by", [("pft", "year"), ("pft",), ("year",)])
+def test_a_budget_is_drawn(cube, driver_model, tmp_path, by):
+    assert saved(plot(budget(predict(cube(months=36), driver_model()), by=by)), tmp_path / "budget.png")
 
 
 def test_anything_else_is_refused():

@@ -59,7 +59,7 @@ def test_mixing_by_cover_equals_a_slow_loop(cube, driver_model):
                 continue
             each = [sum(f[p] * member[m, p, 5, i, j] for p in range(5) if f[p] > 0) / f.sum() for m in range(2)]
             assert float(predicted["NEE"][5, i, j]) == pytest.approx(np.mean(each), rel=1e-5)
-            assert float(predicted["NEE_std"][5, i, j]) == pytest.approx(np.std(each), rel=1e-4)
+            assert float(predicted["NEE_std"][5, i, j]) == pytest.approx(np.std(each, ddof=1), rel=1e-4)
 
 
 def test_only_forest_is_computed(cube, driver_model):
@@ -107,13 +107,74 @@ def test_a_type_that_covers_ground_but_has_no_flux_poisons_the_mix():
         (lambda ds: ds.drop_vars("PRE"), r"trained on \['TEMP', 'PRE'\], but the cube lacks \['PRE'\]"),
         (lambda ds: ds.drop_vars("pft_fraction"), "prediction needs pft_fraction"),
         (lambda ds: ds.assign_coords(pft=["a", "b", "c", "d", "e"]), "a PFT must be one of DBF, DNF, ENF, EBF, MF"),
-        (lambda ds: ds.assign(pft_fraction=ds.pft_fraction * 100), "Is it in percent"),
+        (lambda ds: ds.assign(pft_fraction=ds.pft_fraction * 100), "Divide by 100 if it is in percent"),
         (lambda ds: ds.isel(time=slice(0, 2)), "a window is 3 months long, the cube only 2"),
         (lambda ds: ds.assign(TEMP=ds.TEMP.assign_attrs(units="K")), "TEMP must be in 'degC'"),
         (lambda ds: ds.isel(time=[0, 1, 2, 4]), "month after 2001-03 is missing"),
+        (lambda ds: ds.assign(pft_fraction=ds.pft_fraction.expand_dims(year=2)), "must have the dimensions pft and"),
         (lambda ds: ds.drop_vars("pft"), "must name its types in a coordinate pft"),
     ],
 )
 def test_a_cube_that_does_not_match_is_refused(cube, driver_model, change, message):
     with pytest.raises(ValueError, match=message):
         predict(change(cube()), driver_model())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ds: ds.assign(pft_fraction=ds.pft_fraction * 100), "Divide by 100 if it is in percent"),
+        (
+            lambda ds: ds.assign(pft_fraction=ds.pft_fraction.where(ds.pft_fraction > 0)),
+            r"use fillna\(0\) over the sea",
+        ),
+        (
+            lambda ds: ds.assign(TEMP=(ds.TEMP + 273).assign_attrs(ds.TEMP.attrs)),
+            "TEMP must lie between -60 and 50 degC",
+        ),
+    ],
+)
+def test_values_of_a_lazy_cube_are_checked_tile_by_tile(cube, driver_model, change, message):
+    predicted = predict(change(cube()).chunk(lat=1), driver_model())
+    with pytest.raises(ValueError, match=message):
+        predicted["NEE"].compute()
+
+
+def test_values_outside_forest_do_not_matter(cube, driver_model):
+    ds = cube()
+    ds["TEMP"][:, 0, 1] = 999  # no forest there
+    assert np.isfinite(predict(ds.chunk(), driver_model())["NEE"].compute()).any()
+
+
+def test_one_member_has_no_spread(cube, driver_model):
+    class Alone(driver_model):
+        members = 1
+
+        def predict_series(self, pft, x):
+            return super().predict_series(pft, x)[:1]
+
+    assert predict(cube(), Alone())["NEE_std"].isnull().all()
+
+
+def test_a_rewritten_store_has_another_fingerprint(cube, driver_model, tmp_path):
+    ds = cube().drop_vars("pft").assign_coords(pft=np.array(PFTS, dtype=object))
+    prints = []
+    for warmer in (0, 0, 3):
+        if not (tmp_path / "cube.zarr").exists() or warmer:
+            ds.assign(TEMP=(ds.TEMP + warmer).assign_attrs(ds.TEMP.attrs)).to_zarr(
+                tmp_path / "cube.zarr", mode="w", zarr_format=3, consolidated=False
+            )
+        opened = xr.open_zarr(tmp_path / "cube.zarr", consolidated=False)
+        prints.append(predict(opened, driver_model()).attrs["cube_fingerprint"])
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("tile", [0, 2.5])
+def test_a_tile_is_at_least_a_cell(cube, driver_model, tile):
+    with pytest.raises(ValueError, match="tile must be 1 cell or more"):
+        predict(cube(), driver_model(), tile=tile)
+
+
+def test_a_path_is_not_a_model(cube):
+    with pytest.raises(TypeError, match="predict needs a fitted model, got str"):
+        predict(cube(), "model/")

@@ -105,6 +105,8 @@ def test_complete_needs_every_driver_and_month():
         (lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(14, "D")), "must be the start of the month"),
         (lambda ds: ds.assign_coords(time=np.arange(36)), "time coordinate of standard-calendar dates"),
         (lambda ds: ds.isel(site=[]), "at least one site"),
+        (lambda ds: ds.isel(site=[0, 0, 1]), r"each site needs a label of its own.*\['T00'\]"),
+        (lambda ds: ds.drop_vars("site"), "each site needs a label of its own.*no labels"),
     ],
 )
 def test_bad_towers_are_refused(towers, change, message):
@@ -136,3 +138,26 @@ def test_bad_lags_are_refused(lags):
 def test_towers_without_any_driver_are_refused(towers):
     with pytest.raises(ValueError, match="at least one variable"):
         windows(towers()[["NEE"]])
+
+
+def test_a_month_that_fails_qc_is_dropped_even_where_nee_stands(towers):
+    ds = towers(sites=1, years=1)
+    ds["NEE_QC"][0, 5] = 0.1
+    samples = windows(ds, lags=0)
+    assert samples.attrs["dropped"]["qc"] == 1
+    assert samples.sizes["sample"] == 11
+
+
+def test_the_age_of_a_stand_does_not_lengthen_a_record(towers):
+    ds = towers(sites=2, years=2)
+    late = ds.where((ds.site != "T01") | (ds.time >= np.datetime64("2002-01-01"))).assign_attrs(ds.attrs)
+    late["AGE"] = ("site", [10.0, 20.0], {"units": "year"})
+    assert windows(late, lags=0).attrs["site_months"] == 24 + 12
+
+
+def test_one_driver_may_be_named_alone(towers):
+    assert windows(towers(), "TEMP")["driver"].values.tolist() == ["TEMP"]
+
+
+def test_a_record_shorter_than_a_window_gives_no_sample(towers):
+    assert windows(towers(years=1), lags=20).sizes["sample"] == 0

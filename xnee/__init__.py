@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xnee.prediction import predict
     from xnee.products.budget import budget, budget_table
     from xnee.products.store import open_product, to_product
+    from xnee.sources.chinaflux.reading import read_chinaflux
     from xnee.sources.climatology import read_biome4, repeat_climatology
     from xnee.sources.fluxnet import read_fluxnet
     from xnee.sources.land_cover import read_land_cover
@@ -60,6 +61,7 @@ _HOME = {
     "plot": "xnee.plotting",
     "predict": "xnee.prediction",
     "read_biome4": "xnee.sources.climatology",
+    "read_chinaflux": "xnee.sources.chinaflux.reading",
     "read_fluxnet": "xnee.sources.fluxnet",
     "read_land_cover": "xnee.sources.land_cover",
     "repeat_climatology": "xnee.sources.climatology",
@@ -98,6 +100,7 @@ __all__ = [
     "plot",
     "predict",
     "read_biome4",
+    "read_chinaflux",
     "read_fluxnet",
     "read_land_cover",
     "repeat_climatology",

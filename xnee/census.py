@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xnee.checking import present_drivers
 from xnee.variables import TARGET, check_names, labels
-from xnee.windowing import present_drivers, windows
+from xnee.windowing import in_record, windows
 
 __all__ = ["FATES", "coverage", "coverage_table"]
 
@@ -59,8 +60,9 @@ def coverage(sites: xr.Dataset, drivers: Iterable[str] | None = None, *, lags: i
     record = np.array([count["record"] for count in counts])
     months = np.array([[count[fate] for fate in FATES] for count in counts])
     broken = np.array([[count[f"broken {name}"] for name in chosen] for count in counts])
-    present = np.stack([_present(sites, name) for name in chosen], axis=1)
-    first, last = _ends(sites, chosen)
+    running = in_record(sites, chosen)
+    present = np.stack([(_has(sites, name) & running).sum(axis=1) for name in chosen], axis=1)
+    first, last = _ends(sites, running)
     coords = {name: sites[name] for name in ("site", "pft", "name") if name in sites.coords}
     return xr.Dataset(
         {
@@ -130,24 +132,17 @@ def _counts(site: xr.Dataset, drivers: tuple[str, ...], lags: int) -> dict[str, 
     return counts | broken | {"kept": made.sizes["sample"], "record": made.attrs["site_months"]}
 
 
-def _present(sites: xr.Dataset, name: str) -> NDArray[np.int64]:
-    """Count the months with a value; a static driver has one in each month of the axis."""
-    return _has(sites, name).sum("time").to_numpy()
+def _has(sites: xr.Dataset, name: str) -> NDArray[np.bool_]:
+    """Tell where a variable has a value, ``(site, time)`` or ``(site, 1)`` for a static one."""
+    there = np.isfinite(sites[name].transpose("site", ...).to_numpy())
+    result: NDArray[np.bool_] = there if there.ndim > 1 else there[:, None]
+    return result
 
 
-def _has(sites: xr.Dataset, name: str) -> xr.DataArray:
-    """Tell where a variable has a value, ``(site, time)``."""
-    there = sites[name].copy(data=np.isfinite(sites[name].to_numpy()))
-    every = xr.DataArray(np.ones(sites.sizes["time"], dtype=bool), dims="time")
-    return (there & every).transpose("site", "time")
-
-
-def _ends(sites: xr.Dataset, drivers: tuple[str, ...]) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
-    """Give the first and last month with any value of each site; NaT where there is none."""
-    names = [*drivers, *(name for name in (TARGET, f"{TARGET}_QC") if name in sites)]
-    some = np.logical_or.reduce([_has(sites, name).to_numpy() for name in names])
-    time, none = sites["time"].to_numpy(), ~some.any(axis=1)
-    first, last = time[some.argmax(axis=1)], time[time.size - 1 - some[:, ::-1].argmax(axis=1)]
+def _ends(sites: xr.Dataset, running: NDArray[np.bool_]) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
+    """Give the first and last month of each record; NaT where there is none."""
+    time, none = sites["time"].to_numpy(), ~running.any(axis=1)
+    first, last = time[running.argmax(axis=1)], time[time.size - 1 - running[:, ::-1].argmax(axis=1)]
     return np.where(none, np.datetime64("NaT"), first), np.where(none, np.datetime64("NaT"), last)
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.models.model import NEEModel
-from xnee.models.per_pft import temporal_split, training_windows
+from xnee.models.per_pft import same_windows, training_windows
 from xnee.pft import PFTS
 from xnee.variables import TARGET, VARIABLES
 
@@ -97,9 +97,14 @@ def explain(
     towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
     chosen, against = _draw(towers, model, samples=samples, background=background, seed=seed)
     play = _exact if exact else _permuted
-    rows = [_explain_row(towers, model, row, against, play, permutations, seed) for row in chosen]
+    state = np.random.get_state()  # noqa: NPY002 (shap seeds numpy's global generator; what others drew must go on)
+    try:
+        rows = [_explain_row(towers, model, row, against, play, permutations, seed) for row in chosen]
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    used = min(others.size for others in against.values())
     return _describe(
-        towers.isel(sample=chosen), model, rows, background=background, method="exact" if exact else "permutation"
+        towers.isel(sample=chosen), model, rows, background=used, method="exact" if exact else "permutation"
     )
 
 
@@ -108,7 +113,7 @@ def _draw(
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Rows to explain, and rows to compare with by type."""
     rng = np.random.default_rng(seed)
-    training = temporal_split(towers, float(model.provenance.get("test_fraction", 0)))
+    training = same_windows(towers, model)
     pft = towers["pft"].to_numpy()
     chosen, against = [], {}
     for name in PFTS:

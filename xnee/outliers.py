@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xnee.checking import check_time
 from xnee.variables import TARGET, labels
-from xnee.windowing import check_time
 
 __all__ = ["OutlierMethod", "drop_outliers", "flag_outliers"]
 

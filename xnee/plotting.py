@@ -9,6 +9,7 @@ import xarray as xr
 
 from xnee.pft import PFTS
 from xnee.scores import Tally
+from xnee.variables import labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,14 +131,14 @@ def _observed_against_predicted(ds: xr.Dataset) -> Figure:
 
 def _budget(ds: xr.Dataset) -> Figure:
     figure, (axis,) = _axes(1, 6, 3.5)
-    total = ds["NEE_total"]
-    names = [str(name) for name in total["pft"].to_numpy() if name in PFTS]
-    years = total["year"].to_numpy()
-    for k, pft in enumerate(names):
-        spread = ds["NEE_total_std"].sel(pft=pft) if "NEE_total_std" in ds else None
-        where = np.arange(years.size) + (k - len(names) / 2) * 0.15
-        axis.bar(where, total.sel(pft=pft), 0.15, yerr=spread, label=pft, color=_PFT_COLOURS[pft])
-    axis.set_xticks(np.arange(years.size), [str(year) for year in years])
+    ds = ds.expand_dims([name for name in ("pft", "year") if name not in ds["NEE_total"].dims])
+    years = [str(year) for year in ds["year"].to_numpy()] if "year" in ds.coords else ["mean year"]
+    names = labels(ds["pft"]).tolist() if "pft" in ds.coords else ["forest"]
+    total, spread = (ds[name].transpose("pft", "year").to_numpy() for name in ("NEE_total", "NEE_total_std"))
+    for k, name in enumerate(names):
+        where = np.arange(len(years)) + (k - (len(names) - 1) / 2) * 0.15
+        axis.bar(where, total[k], 0.15, yerr=spread[k], label=name, color=_PFT_COLOURS.get(name, "0.5"))
+    axis.set_xticks(np.arange(len(years)), years)
     axis.axhline(0, color="0.3", lw=0.8)
     axis.set_ylabel("NEE, Tg C yr$^{-1}$ (negative: uptake)")
     axis.legend(frameon=False, ncols=5)

@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 from numpy.typing import NDArray
 
+from xnee.checking import check_drivers, check_range, check_time
 from xnee.pft import PFTS, check_pfts, mix
 from xnee.variables import TARGET, VARIABLES, labels
-from xnee.windowing import WindowSpec, check_drivers, check_time, stack_drivers
+from xnee.windowing import WindowSpec, stack_drivers
 
 __all__ = ["Model", "predict"]
+
+
+_FRACTION_RULE = (
+    "pft_fraction must be 0 or more, without gaps (use fillna(0) over the sea), and add up to at most 1 in each cell; "
+    "found {:.3g} to a sum of {:.3g}. Divide by 100 if it is in percent."
+)
 
 
 class Model(Protocol):
@@ -88,6 +97,12 @@ def predict(cube: xr.Dataset, model: Model, *, tile: int = 64) -> xr.Dataset:
     >>> predict(synthetic_cube(), model)["NEE"].dims
     ('time', 'lat', 'lon')
     """
+    if not isinstance(tile, int) or tile < 1:
+        msg = f"tile must be 1 cell or more along a side, got {tile!r}."
+        raise ValueError(msg)
+    if not callable(getattr(model, "predict_series", None)):
+        msg = f"predict needs a fitted model, got {type(model).__name__}. Read one with xnee.load_model(folder)."
+        raise TypeError(msg)
     cube = _with_fraction(cube)
     _check(cube, model)
     fraction = cube["pft_fraction"].transpose(..., "pft").astype("f4")
@@ -112,12 +127,23 @@ def _predict_block(
     x: NDArray[np.float32], fraction: NDArray[np.float32], *, model: Model, pfts: tuple[str, ...]
 ) -> NDArray[np.float32]:
     """Run one tile: ``(..., time, driver)`` and ``(..., pft)`` to ``(..., member, pft, time)``."""
+    _check_block(x, fraction, model.window.drivers)
     result = np.full((*fraction.shape[:-1], model.members, len(pfts), x.shape[-2]), np.nan, dtype="f4")
     for k, pft in enumerate(pfts):
         covered = fraction[..., k] > 0
         if covered.any():
             result[covered, :, k] = model.predict_series(pft, x[covered]).swapaxes(0, 1)
     return result
+
+
+def _check_block(x: NDArray[np.float32], fraction: NDArray[np.float32], drivers: Sequence[str]) -> None:
+    """Refuse cover and drivers of a tile that cannot be right: the values of a lazy cube are seen here first."""
+    if not (np.isfinite(fraction).all() and (fraction >= 0).all() and (fraction.sum(axis=-1) <= 1 + 1e-4).all()):
+        raise ValueError(_FRACTION_RULE.format(np.nanmin(fraction), np.nanmax(fraction.sum(axis=-1))))
+    if drivers:
+        forest = x[fraction.sum(axis=-1) > 0]
+        for k, name in enumerate(drivers):
+            check_range(name, forest[..., k])
 
 
 def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Dataset:
@@ -129,7 +155,7 @@ def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Datase
     result = xr.Dataset(
         {
             "NEE": mixed.mean("member", skipna=False).transpose(*order),
-            "NEE_std": mixed.std("member", skipna=False).transpose(*order),
+            "NEE_std": _spread(mixed).transpose(*order),
             "NEE_member": member,
             "pft_fraction": fraction,
             "forest_fraction": fraction.sum("pft"),
@@ -153,6 +179,13 @@ def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Datase
     result["fallback"].attrs = {"long_name": "1 where a pooled model stands in for a type with too few towers"}
     result["fallback"] = result["fallback"].astype("i1")
     return result
+
+
+def _spread(mixed: xr.DataArray) -> xr.DataArray:
+    """Give the standard deviation over members (n - 1); one member has none."""
+    if mixed.sizes["member"] == 1:
+        return mixed.isel(member=0, drop=True) * np.nan
+    return mixed.std("member", skipna=False, ddof=1)
 
 
 def _model_card(model: Model) -> dict[str, object]:
@@ -204,16 +237,26 @@ def _check(cube: xr.Dataset, model: Model) -> None:
         msg = f"pft_fraction must name its types in a coordinate pft; it has dimensions {fraction.dims} only."
         raise ValueError(msg)
     check_pfts(labels(fraction["pft"]))
-    if fraction.chunks is None and not ((fraction >= 0) & (fraction.sum("pft") <= 1 + 1e-4)).all():
+    space = set(cube[model.window.drivers[0]].dims) - {"time"}
+    if set(fraction.dims) - {"pft"} != space or not space:
         msg = (
-            "pft_fraction must be 0 or more, without gaps, and add up to at most 1 in each cell; "
-            f"found {float(fraction.min()):.3g} to {float(fraction.sum('pft').max()):.3g}. Is it in percent?"
+            f"pft_fraction must have the dimensions pft and {sorted(map(str, space))} of the drivers; it has "
+            f"{list(fraction.dims)}. Choose one year of a cover that changes, and drop other dimensions."
         )
         raise ValueError(msg)
+    if isinstance(fraction.variable._data, np.ndarray):  # in memory; a lazy one is looked at tile by tile
+        _check_block(np.empty((0,), dtype="f4"), fraction.transpose(..., "pft").to_numpy(), ())
 
 
 def _fingerprint(cube: xr.Dataset, model: Model) -> str:
-    """Name the content of a cube: by value where it is in memory, by its graph where it is lazy."""
-    from dask.base import tokenize
+    """Name the content of a cube: by value where it is in memory, by its graph and its files where it is lazy."""
+    used = cube[[*model.window.drivers, "pft_fraction"]]
+    sources = [cube.encoding, *(variable.encoding for variable in used.variables.values())]
+    files = {str(encoding["source"]) for encoding in sources if "source" in encoding}
+    return str(tokenize(used, sorted(_stamp(Path(file)) for file in files)))[:16]
 
-    return str(tokenize(cube[[*model.window.drivers, "pft_fraction"]]))[:16]
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """Path, size and last change of a file, or of all files of a zarr store: values rewritten in place change it."""
+    stats = [file.stat() for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return str(path), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)

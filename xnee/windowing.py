@@ -1,6 +1,7 @@
 """Samples with a past: what a model sees of a tower or of a cell to predict one month.
 
-One kernel (`slide`) and one rule for gaps (`complete`) serve training, testing, towers and maps.
+One rule for gaps (`complete`) serves training, testing, towers and maps. Towers are cut into windows by `slide`; a map
+is never cut: prediction runs along the series of each cell (`xnee.models.lstm.forward_series`), to the same numbers.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.variables import DRIVERS, TARGET, VARIABLES, check_names, check_units, labels
+from xnee.checking import check_drivers, check_sites, check_time, present_drivers
+from xnee.variables import TARGET, check_names, labels
 
 __all__ = [
     "WindowSpec",
-    "check_drivers",
-    "check_time",
     "complete",
-    "present_drivers",
+    "in_record",
     "slide",
     "stack_drivers",
     "windows",
 ]
 
 _log = logging.getLogger(__name__)
+_NOT_OF_TOWERS = frozenset({"FAPAR", "AGE", "SIF", "LAI", "NDVI"})
+"""Drivers that come from elsewhere than the tower, and so do not tell when it ran."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,111 +123,6 @@ def complete(x: NDArray[np.floating], length: int) -> NDArray[np.bool_]:
     return result
 
 
-def present_drivers(ds: xr.Dataset) -> tuple[str, ...]:
-    """List the drivers that a Dataset holds, in the order of the vocabulary.
-
-    Parameters
-    ----------
-    ds
-        Sites or a cube.
-
-    Returns
-    -------
-    tuple of str
-        Possibly empty.
-
-    Examples
-    --------
-    >>> present_drivers(xr.Dataset({"PRE": 1.0, "TEMP": 2.0, "other": 3.0}))
-    ('TEMP', 'PRE')
-    """
-    return tuple(name for name in DRIVERS if name in ds)
-
-
-def check_time(ds: xr.Dataset) -> None:
-    """Refuse a time axis that is not month starts in order without holes.
-
-    Parameters
-    ----------
-    ds
-        Any Dataset with a ``time`` coordinate.
-
-    Raises
-    ------
-    ValueError
-        If ``time`` is missing, not a datetime, duplicated, unsorted, has a hole, or is not at the month's start.
-    """
-    if "time" not in ds.coords or not np.issubdtype(ds["time"].dtype, np.datetime64):
-        msg = (
-            "a time coordinate of standard-calendar dates is needed; "
-            f"got {'none' if 'time' not in ds.coords else ds['time'].dtype}. For another calendar convert first, "
-            'e.g. ds.convert_calendar("standard", use_cftime=False).'
-        )
-        raise ValueError(msg)
-    stamps = ds["time"].to_numpy()
-    months = stamps.astype("datetime64[M]")
-    step = np.diff(months).astype(int)
-    if (step <= 0).any():
-        first = months[1:][step <= 0][0]
-        msg = (
-            f"months must come once each and in order; {first} is duplicated or out of order. "
-            'Use ds.sortby("time") and ds.drop_duplicates("time") once you know which row is right.'
-        )
-        raise ValueError(msg)
-    if (step > 1).any():
-        gap = months[:-1][step > 1][0]
-        msg = (
-            f"the time axis must have no holes, but the month after {gap} is missing. Fill the axis with missing "
-            'values: ds.resample(time="MS").asfreq().'
-        )
-        raise ValueError(msg)
-    if (stamps != months.astype(stamps.dtype)).any():
-        msg = (
-            f"time must be the start of the month; got {stamps[stamps != months.astype(stamps.dtype)][0]}. "
-            'Shift it: ds.assign_coords(time=ds.time.to_numpy().astype("datetime64[M]").astype("datetime64[ns]")).'
-        )
-        raise ValueError(msg)
-
-
-def check_drivers(ds: xr.Dataset, names: Iterable[str]) -> None:
-    """Refuse a Dataset that lacks a driver or has it in another unit.
-
-    Parameters
-    ----------
-    ds
-        Sites or a cube. Values that are in memory are also checked against their plausible range.
-    names
-        Drivers, and the target where it is needed.
-
-    Raises
-    ------
-    ValueError
-        If a variable is missing, its unit is not canonical, or a value in memory is out of range.
-    """
-    missing = [name for name in names if name not in ds.data_vars]
-    if missing:
-        msg = (
-            f"these variables are needed but not in the Dataset: {missing}; it has {list(ds.data_vars)}. "
-            "Add them, or choose other drivers with drivers=[...]."
-        )
-        raise ValueError(msg)
-    for name in names:
-        check_units(name, ds[name].attrs.get("units"))
-        if ds[name].chunks is None:
-            _check_range(name, ds[name].to_numpy())
-
-
-def _check_range(name: str, values: NDArray[np.floating]) -> None:
-    row = VARIABLES[name]
-    outside = values[(values < row.low) | (values > row.high)]
-    if outside.size:
-        msg = (
-            f"{name} must lie between {row.low} and {row.high} {row.units}; {outside.size} values do not, "
-            f"e.g. {outside.flat[0]:.4g}. Check the unit, or set broken values to NaN."
-        )
-        raise ValueError(msg)
-
-
 def stack_drivers(ds: xr.Dataset, drivers: Iterable[str]) -> xr.DataArray:
     """Put drivers side by side along one dimension.
 
@@ -294,8 +191,7 @@ def windows(ds: xr.Dataset, drivers: Iterable[str] | None = None, *, lags: int =
     >>> sample["x"].dims, sample["lag"].to_numpy().tolist()
     (('sample', 'lag', 'driver'), [6, 5, 4, 3, 2, 1, 0])
     """
-    chosen = present_drivers(ds) if drivers is None else drivers
-    spec = WindowSpec(drivers=tuple(chosen), lags=lags)
+    spec = WindowSpec(drivers=present_drivers(ds) if drivers is None else check_names(drivers), lags=lags)
     check_time(ds)
     if "site" in ds.dims:
         return _site_windows(ds, spec)
@@ -304,15 +200,13 @@ def windows(ds: xr.Dataset, drivers: Iterable[str] | None = None, *, lags: int =
 
 
 def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
-    if ds.sizes["site"] == 0:
-        msg = "windows need at least one site; the Dataset has 0. Check the paths given to the reader."
-        raise ValueError(msg)
-    ds = ds.load() if ds.chunks else ds
+    check_sites(ds)
+    ds = ds.compute()
     has_target = spec.target in ds
     check_drivers(ds, (*spec.drivers, spec.target) if has_target else spec.drivers)
     x = stack_drivers(ds, spec.drivers).transpose("site", "time", "driver").to_numpy()
     reasons = _reasons(ds, x, spec)
-    keep = np.logical_and.reduce([~mask for mask in reasons.values()]) & _in_record(ds, x)
+    keep = np.logical_and.reduce([~mask for mask in reasons.values()]) & in_record(ds, spec.drivers)
     site, time = np.nonzero(keep)
     lag = np.arange(spec.lags, -1, -1)
     sample = {
@@ -322,7 +216,9 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
         "lag": ("lag", lag, {"units": "month", "long_name": "months before the target month"}),
         "driver": ("driver", list(spec.drivers)),
     }
-    data = {"x": (("sample", "lag", "driver"), x[site[:, None], time[:, None] - lag])}
+    view = slide(x, min(spec.length, x.shape[1]))  # a record shorter than a window has no sample to cut
+    cut = view[site, time - spec.lags] if site.size else np.empty((0, spec.length, len(spec.drivers)))
+    data = {"x": (("sample", "lag", "driver"), cut)}
     for name in (spec.target, f"{spec.target}_SE") if has_target else ():
         if name in ds:
             values = ds[name].transpose("site", "time").to_numpy()[site, time]
@@ -330,18 +226,34 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
     return xr.Dataset(data, coords=sample, attrs=_count(ds, x, reasons, spec))
 
 
-def _in_record(ds: xr.Dataset, x: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Months between the first and the last with any value of the site, ``(site, time)``."""
-    some = np.isfinite(x).any(axis=-1)
-    for name in (TARGET, f"{TARGET}_QC"):
-        if name in ds:
-            some |= np.isfinite(ds[name].transpose("site", "time").to_numpy())
+def in_record(ds: xr.Dataset, drivers: Iterable[str]) -> NDArray[np.bool_]:
+    """Tell the months between the first and the last in which the tower ran.
+
+    Parameters
+    ----------
+    ds
+        Sites ``(site, time)``.
+    drivers
+        Names of drivers that count. What the tower measures itself says when it ran, NEE too; a satellite series
+        goes on without it, and the age of a stand has no end: these decide only where there is nothing else.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(site, time)``.
+    """
+    measured = [name for name in (TARGET, f"{TARGET}_QC") if name in ds]
+    names = [*measured, *(name for name in drivers if name not in _NOT_OF_TOWERS)] or list(drivers)
+    some = np.zeros((ds.sizes["site"], ds.sizes["time"]), dtype=bool)
+    for name in names:
+        value = np.isfinite(ds[name].transpose("site", ...).to_numpy())
+        some |= value if "time" in ds[name].dims else value[:, None]
     return np.logical_or.accumulate(some, axis=1) & np.logical_or.accumulate(some[:, ::-1], axis=1)[:, ::-1]
 
 
 def _reasons(ds: xr.Dataset, x: NDArray[np.floating], spec: WindowSpec) -> dict[str, NDArray[np.bool_]]:
     """Why a site-month makes no sample: masks ``(site, time)``, not exclusive, in the order in which they count."""
-    record = _in_record(ds, x)
+    record = in_record(ds, spec.drivers)
     started = np.zeros_like(record)
     started[:, spec.lags :] = record[:, : max(record.shape[1] - spec.lags, 0)]
     reasons: dict[str, NDArray[np.bool_]] = {}
@@ -349,7 +261,7 @@ def _reasons(ds: xr.Dataset, x: NDArray[np.floating], spec: WindowSpec) -> dict[
         absent = ~np.isfinite(ds[spec.target].transpose("site", "time").to_numpy())
         if f"{spec.target}_QC" in ds and "qc_min" in ds.attrs:
             quality = ds[f"{spec.target}_QC"].transpose("site", "time").to_numpy()
-            reasons["qc"] = absent & (quality < float(ds.attrs["qc_min"]))
+            reasons["qc"] = quality < float(ds.attrs["qc_min"])
         reasons["no target"] = absent
     reasons["start of record"] = ~started
     reasons["driver gap"] = ~complete(x, spec.length)
@@ -360,7 +272,7 @@ def _count(
     ds: xr.Dataset, x: NDArray[np.floating], reasons: dict[str, NDArray[np.bool_]], spec: WindowSpec
 ) -> dict[str, object]:
     """Count each dropped site-month of a record once, and the drivers whose gaps broke windows."""
-    left = _in_record(ds, x)
+    left = in_record(ds, spec.drivers)
     total, dropped = int(left.sum()), {}
     for reason, mask in reasons.items():
         dropped[reason] = int((left & mask).sum())

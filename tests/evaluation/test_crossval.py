@@ -78,13 +78,19 @@ def test_evaluate_refuses_other_towers(towers):
     model = fit(ds, lags=1, members=1, training=QUICK)
     with pytest.raises(ValueError, match="needs the towers that the model was fitted on"):
         evaluate(ds.isel(site=slice(0, 3)), model)
+    with pytest.raises(ValueError, match="month by month: 5 sites with 115 windows; got 5 sites with 95 windows"):
+        evaluate(ds.isel(time=slice(0, 20)), model)
     with pytest.raises(ValueError, match="no month is left to test it on"):
         evaluate(ds, fit(ds, lags=1, members=1, test_fraction=0, training=QUICK))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"folds": 1}, "at least 2 folds and 2 sites"), ({"scheme": "random"}, "scheme must be 'leave-site-out'")],
+    [
+        ({"folds": 1}, "at least 2 folds and 2 sites"),
+        ({"scheme": "random"}, "scheme must be 'leave-site-out'"),
+        ({"scheme": "temporal", "test_fraction": 0}, "no window is left to test on"),
+    ],
 )
 def test_bad_schemes_are_refused(towers, settings, message):
     with pytest.raises(ValueError, match=message):

@@ -95,7 +95,30 @@ def test_badly_known_months_count_less(towers):
     ds = towers(sites=5)
     ds["NEE_SE"] = ds["NEE"] * 0 + 20.0
     ds["NEE_SE"][0] = np.nan
-    from xnee.models.per_pft import _weight
+    from xnee.models.ensembles import window_weight
 
-    with_error, without = _weight(windows(ds, lags=1)), _weight(windows(ds.drop_vars("NEE_SE"), lags=1))
+    with_error, without = window_weight(windows(ds, lags=1)), window_weight(windows(ds.drop_vars("NEE_SE"), lags=1))
     np.testing.assert_allclose(with_error, without / 2)  # an error as large as the model's: half the weight
+
+
+def test_the_order_of_sites_does_not_matter(towers):
+    ds = towers(gaps=0.05)
+    one, other = (fit(d, lags=1, members=1, training=QUICK) for d in (ds, ds.isel(site=slice(None, None, -1))))
+    assert one.fingerprint == other.fingerprint
+
+
+def test_settings_from_files_do_not_break_saving(towers, tmp_path):
+    ds = towers().assign_attrs(qc_min=np.int64(0))
+    model = fit(ds, lags=1, members=1, seed=np.int64(0), training=QUICK)
+    assert model.save(tmp_path / "model").is_dir()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x"])
+def test_a_device_that_is_not_there_is_refused(towers, device):
+    with pytest.raises(ValueError, match="device must be 'cpu', or 'cuda' where torch sees a GPU"):
+        fit(towers(), lags=1, members=1, device=device, training=QUICK)
+
+
+def test_windows_of_other_lags_are_refused(towers, fitted):
+    with pytest.raises(ValueError, match="this model reads windows of 4 months, these have 2"):
+        fitted.predict_windows(windows(towers(), fitted.window.drivers, lags=1))

@@ -288,6 +288,14 @@ def test_chunks_that_are_not_equal_are_refused(predicted, tmp_path):
         write(uneven, tmp_path / "nee.nc")
 
 
+@pytest.mark.parametrize("name", ["nee.nc", "nee.zarr"])
+def test_opening_what_is_damaged_says_so(tmp_path, name):
+    (tmp_path / "nee.zarr").mkdir()
+    (tmp_path / "nee.nc").write_bytes(b"no file of any kind")
+    with pytest.raises(ValueError, match=r"cannot be read as a product: .*Write it again with to_product"):
+        open_product(tmp_path / name)
+
+
 def test_opening_what_is_not_there_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no product .*nee\.nc\.$"):
         open_product(tmp_path / "nee.nc")

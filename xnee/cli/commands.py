@@ -72,12 +72,13 @@ def towers(
     """
     import xnee
 
-    check_free(out)
+    check_free(out, suffixes=(".nc",))
+    wanted = _pairs(columns)
     ds = xnee.read_fluxnet(
         [str(file) for file in files], sites=sites, qc_min=qc_min, coverage_min=coverage_min, nee=nee
     )
     if series is not None:
-        ds = xnee.add_site_series(ds, series, columns=dict(pair.split("=", 1) for pair in columns))
+        ds = xnee.add_site_series(ds, series, columns=wanted)
     write_file(ds, out)
     print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}")
     print(", ".join(f"{key} {value}" for key, value in ds.attrs.items() if key.startswith("months_")))
@@ -118,7 +119,7 @@ def cube(
 
     import xnee
 
-    check_free(out)
+    check_free(out, suffixes=(".zarr",))
     drivers = xnee.read_biome4(climatology)
     west, east = (float(v) for v in (drivers["lon"][0] - step / 2, drivers["lon"][-1] + step / 2))
     south, north = (float(v) for v in (drivers["lat"][0] - step / 2, drivers["lat"][-1] + step / 2))
@@ -232,7 +233,7 @@ def evaluate(sites: Path, model: Path, *, out: Path | None = None, folds: int = 
     from xnee.evaluation.skill import skill_table
 
     if out is not None:
-        check_free(out)
+        check_free(out, suffixes=(".nc",))
     scores = xnee.evaluate(open_file(sites).load(), xnee.load_model(model), folds=folds)
     if out is not None:
         write_file(scores, out)
@@ -258,7 +259,8 @@ def explain(sites: Path, model: Path, *, out: Path, samples: int = 20, backgroun
     """
     import xnee
 
-    check_free(out)
+    check_free(out, suffixes=(".nc",))
+    check_free(out.with_suffix(".png"))
     why = xnee.explain(open_file(sites).load(), xnee.load_model(model), samples=samples, background=background)
     write_file(why, out)
     xnee.plot(why).savefig(out.with_suffix(".png"))
@@ -285,6 +287,13 @@ def report(product: Path, *, out: Path) -> None:
     xnee.plot(ds).savefig(out / "map.png")
     print_budget(ds)
     print(f"{out / 'map.png'}, {out / 'budget.csv'}")
+
+
+def _pairs(columns: tuple[str, ...]) -> dict[str, str]:
+    if not all(column.count("=") == 1 for column in columns):
+        msg = f"columns are given as column=NAME, e.g. ndvi=NDVI; got {list(columns)}."
+        raise ValueError(msg)
+    return dict(column.split("=") for column in columns)
 
 
 @app.command

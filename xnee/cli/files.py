@@ -46,19 +46,26 @@ def open_file(path: Path, chunks: dict[str, int] | None = None) -> xr.Dataset:
         raise ValueError(msg) from error
 
 
-def check_free(out: Path) -> None:
+def check_free(out: Path, *, suffixes: tuple[str, ...] = ()) -> None:
     """Refuse a target before any work.
 
     Parameters
     ----------
     out
         File or folder that is to be made.
+    suffixes
+        Endings that it may have; any by default.
 
     Raises
     ------
+    ValueError
+        If it has another ending.
     FileExistsError, FileNotFoundError
         If it is there, or its folder is not or cannot be written.
     """
+    if suffixes and out.suffix not in suffixes:
+        msg = f"{out} must end in {' or '.join(suffixes)}."
+        raise ValueError(msg)
     if out.exists():
         msg = f"{out} exists already. Choose another name or remove it."
         raise FileExistsError(msg)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from xnee.evaluation.baselines import Baseline, pft_seasonal_cycle, random_forest, site_seasonal_cycle
 from xnee.evaluation.splits import site_folds
+from xnee.models.ensembles import fit_ensembles
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import NEEModel
-from xnee.models.per_pft import Strategy, fit_ensembles, temporal_split, training_windows
+from xnee.models.per_pft import Strategy, temporal_split, training_windows
 from xnee.models.training import FitSpec
 from xnee.pft import PFTS
 from xnee.scores import Tally, tally_dataset
@@ -140,7 +141,11 @@ def _held_out(
     samples: xr.Dataset, scheme: str, *, folds: int, seed: int, test_fraction: float
 ) -> list[NDArray[np.bool_]]:
     if scheme == "temporal":
-        return [~temporal_split(samples, test_fraction)]
+        held_out = ~temporal_split(samples, test_fraction)
+        if not held_out.any():
+            msg = f"no window is left to test on: test_fraction is {test_fraction}. Hold some out, e.g. 0.2."
+            raise ValueError(msg)
+        return [held_out]
     if scheme == "leave-site-out":
         site = samples["site"].to_numpy()
         groups = site_folds(site, samples["pft"].to_numpy(), folds=folds, seed=seed)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from xnee.evaluation.crossval import BASELINES, crossvalidate, located, score_predictors
 from xnee.models.model import NEEModel
-from xnee.models.per_pft import Strategy, temporal_split, training_windows
+from xnee.models.per_pft import Strategy, same_windows, training_windows
 
 __all__ = ["evaluate", "skill_table"]
 
@@ -52,19 +52,13 @@ def evaluate(sites: xr.Dataset, model: NEEModel, *, folds: int = 10) -> xr.Datas
     ('scheme', 'predictor', 'pft')
     """
     settings = model.provenance
-    if sorted(settings.get("sites", [])) != sorted(set(sites["site"].to_numpy().tolist()) & set(settings["sites"])):
-        msg = (
-            f"evaluate needs the towers that the model was fitted on, {settings['sites']}; "
-            f"got {sites['site'].to_numpy().tolist()}. Use predict() for other towers."
-        )
-        raise ValueError(msg)
     if not settings["test_fraction"] > 0:
         msg = "the model was fitted with test_fraction=0, so no month is left to test it on. Fit with 0.2."
         raise ValueError(msg)
-    drivers = model.window.drivers
+    temporal = _temporal(sites, model)
     left_out = crossvalidate(
         sites,
-        drivers,
+        model.window.drivers,
         folds=folds,
         lags=model.window.lags,
         members=model.members,
@@ -75,7 +69,7 @@ def evaluate(sites: xr.Dataset, model: NEEModel, *, folds: int = 10) -> xr.Datas
         training=model.training,
         device=model.device,
     )
-    both = {"temporal": _temporal(sites, model), "leave-site-out": left_out}
+    both = {"temporal": temporal, "leave-site-out": left_out}
     names = ["R2", "MAE", "RMSE", "bias", "n"]
     order = list(dict.fromkeys(p for scores in both.values() for p in scores["predictor"].to_numpy().tolist()))
     parts = [scores[names].reindex(predictor=order) for scores in both.values()]
@@ -86,7 +80,7 @@ def evaluate(sites: xr.Dataset, model: NEEModel, *, folds: int = 10) -> xr.Datas
 
 def _temporal(sites: xr.Dataset, model: NEEModel) -> xr.Dataset:
     samples = located(training_windows(sites, model.window.drivers, lags=model.window.lags), sites)
-    keep = temporal_split(samples, model.provenance["test_fraction"])
+    keep = same_windows(samples, model)
     predicted = {"xnee": model.predict_windows(samples).mean("member").to_numpy()}
     predicted |= {name: baseline(samples, keep) for name, baseline in BASELINES["temporal"].items()}
     return score_predictors(samples, {name: np.where(keep, np.nan, p) for name, p in predicted.items()})

@@ -155,7 +155,18 @@ class NEEModel:
         -------
         xarray.DataArray
             ``(member, sample)``, g C m-2 month-1.
+
+        Raises
+        ------
+        ValueError
+            If the windows have another number of lags.
         """
+        if samples.sizes["lag"] != self.window.length:
+            msg = (
+                f"this model reads windows of {self.window.length} months, these have {samples.sizes['lag']}; "
+                f"make them with lags={self.window.lags}."
+            )
+            raise ValueError(msg)
         pft = labels(samples["pft"])
         y = np.full((self.members, pft.size), np.nan, dtype="f4")
         x = samples["x"].sel(driver=list(self.window.drivers)).to_numpy()

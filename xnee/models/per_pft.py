@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+from collections.abc import Iterable
 from importlib.metadata import version
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -14,24 +12,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xnee.models.ensembles import fit_ensembles
 from xnee.models.lstm import LSTMSpec
-from xnee.models.model import POOLED, Ensemble, NEEModel
-from xnee.models.scaling import Scaler, encode
-from xnee.models.training import FitSpec, Job, threads, train
-from xnee.pft import PFTS, check_pfts
+from xnee.models.model import NEEModel
+from xnee.models.training import FitSpec
+from xnee.pft import check_pfts
 from xnee.scores import score_windows
 from xnee.variables import TARGET, labels
 from xnee.windowing import WindowSpec, windows
 
-__all__ = ["fit", "fit_ensembles", "temporal_split", "training_windows"]
+__all__ = ["fit", "same_windows", "temporal_split", "training_windows"]
 
 Strategy = Literal["per-pft", "pooled"]
-_Set = tuple[int, str, NDArray[np.int64]]
-"""Number of the mask, name of the ensemble, rows of its training windows."""
-_MODEL_ERROR = 20.0
-"""g C m-2 month-1: about the error of such models at known towers; only its ratio to NEE_SE matters."""
-_STACK = 20
-"""Networks that train as one stack at most."""
 
 
 def temporal_split(samples: xr.Dataset, test_fraction: float) -> NDArray[np.bool_]:
@@ -129,6 +121,7 @@ def fit(
     network, training = network or LSTMSpec(), training or FitSpec()
     samples = training_windows(sites, drivers, lags=lags)
     keep = temporal_split(samples, test_fraction)
+    provenance = _provenance(sites, samples, seed=int(seed), test_fraction=test_fraction, min_windows=min_windows)
     (ensembles,) = fit_ensembles(
         samples,
         [keep],
@@ -147,7 +140,7 @@ def fit(
         strategy=strategy,
         ensembles=MappingProxyType(ensembles),
         scores=xr.Dataset(),
-        provenance=_provenance(sites, samples, seed=seed, test_fraction=test_fraction, min_windows=min_windows),
+        provenance=provenance,
         device=device,
     )
     predicted = model.predict_windows(samples).mean("member")
@@ -193,146 +186,48 @@ def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: 
             "Choose drivers with fewer gaps or fewer lags."
         )
         raise ValueError(msg)
-    return samples
+    # in one order whatever the order of the files, so that the same towers give the same model
+    return samples.isel(sample=np.lexsort((samples["time"].to_numpy(), samples["site"].to_numpy())))
 
 
-def fit_ensembles(
-    samples: xr.Dataset,
-    masks: Sequence[NDArray[np.bool_]],
-    *,
-    members: int,
-    seed: int,
-    strategy: str,
-    min_windows: int,
-    network: LSTMSpec,
-    training: FitSpec,
-    device: str = "cpu",
-    needed: Sequence[Iterable[str]] | None = None,
-) -> list[dict[str, Ensemble]]:
-    """Train the ensembles of several training sets (one, or the folds of a cross-validation) side by side.
+def same_windows(samples: xr.Dataset, model: NEEModel) -> NDArray[np.bool_]:
+    """Tell which windows a model was trained on, and refuse others than those of its fit.
 
     Parameters
     ----------
     samples
-        Windows of all sites.
-    masks
-        One a training set: ``(sample,)``, True for training.
-    members, seed, strategy, min_windows, network, training, device
-        As of `fit`.
-    needed
-        For each mask, the types that will be predicted; by default all five. What no type needs is not trained.
+        As of `training_windows`.
+    model
+        A fitted model.
 
     Returns
     -------
-    list of dict
-        For each mask, ensembles by PFT name or ``"pooled"``.
+    numpy.ndarray
+        ``(sample,)``, True for training, False for held out.
 
     Raises
     ------
     ValueError
-        If `members` or `strategy` is wrong or a mask keeps nothing.
-    FloatingPointError
-        If a network's weights are no longer finite.
+        If the windows differ from those that the model was fitted on: its held-out months would be others.
     """
-    if members < 1 or strategy not in ("per-pft", POOLED):
-        msg = f"members must be at least 1 and strategy 'per-pft' or 'pooled', got {members} and {strategy!r}."
+    if _digest(samples) != model.provenance.get("windows_digest"):
+        msg = (
+            "needs the towers that the model was fitted on, month by month: "
+            f"{len(model.provenance.get('sites', []))} sites with {model.provenance.get('windows')} windows; got "
+            f"{np.unique(samples['site'].to_numpy()).size} sites with {samples.sizes['sample']} windows, or other "
+            "values. What was held out is known for those only; use predict() for other towers."
+        )
         raise ValueError(msg)
-    x = encode(samples["x"].to_numpy(), samples["driver"].to_numpy().tolist())
-    y, site = samples[TARGET].to_numpy(), samples["site"].to_numpy()
-    sets = [
-        (number, name, rows)
-        for number, mask in enumerate(masks)
-        for name, rows in _training_sets(
-            samples["pft"].to_numpy(), mask, strategy, min_windows, PFTS if needed is None else needed[number]
-        ).items()
-    ]
-    weight = _weight(samples)
-
-    def train_stack(stack: list[_Set]) -> list[tuple[int, str, Ensemble]]:
-        scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in stack]
-        seeds = [seed * 1000 + member for member in range(members)]
-        jobs = [
-            Job(one[2], scaler, k, network, training) for one, scaler in zip(stack, scalers, strict=True) for k in seeds
-        ]
-        with threads(1):
-            trained = train(x, y, jobs, weight=weight, device=device)
-        _check_finite(trained, jobs)
-        parts = [{key: w[k : k + members] for key, w in trained.items()} for k in range(0, len(jobs), members)]
-        return [
-            (number, name, Ensemble(weights, scaler, rows.size, tuple(np.unique(site[rows]).tolist())))
-            for (number, name, rows), weights, scaler in zip(stack, parts, scalers, strict=True)
-        ]
-
-    # One thread a stack, one stack a core: the tensors are small, and threads that wait for each other inside each
-    # operation are slower than one alone as soon as anything else runs on the machine.
-    result: list[dict[str, Ensemble]] = [{} for _ in masks]
-    with ThreadPoolExecutor(1 if device != "cpu" else _cores()) as pool:
-        for number, name, ensemble in chain.from_iterable(pool.map(train_stack, _stacks(sets, members))):
-            result[number][name] = ensemble
-    return result
+    return temporal_split(samples, float(model.provenance["test_fraction"]))
 
 
-def _check_finite(weights: Mapping[str, NDArray[np.float32]], jobs: Sequence[Job]) -> None:
-    for number, job in enumerate(jobs):
-        if not all(np.isfinite(value[number]).all() for value in weights.values()):
-            msg = (
-                f"a network (seed {job.seed}, {len(job.samples)} windows) diverged: its weights are not finite. "
-                "Lower the learning rate or the clip norm."
-            )
-            raise FloatingPointError(msg)
-
-
-def _cores() -> int:
-    """Cores that this process may use; a cluster's scheduler may grant fewer than the node has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _training_sets(
-    pft: NDArray[np.str_], mask: NDArray[np.bool_], strategy: str, min_windows: int, needed: Iterable[str]
-) -> dict[str, NDArray[np.int64]]:
-    """Rows to train on by ensemble name; the pooled one is there only if some type will need it."""
-    if not mask.any():
-        msg = "a training set is empty: every window is held out. Lower test_fraction or use fewer folds."
-        raise ValueError(msg)
-    sets = {}
-    if strategy == "per-pft":
-        sets = {name: np.flatnonzero(mask & (pft == name)) for name in needed}
-        sets = {name: rows for name, rows in sets.items() if rows.size >= min_windows}
-    if set(needed) - set(sets):
-        sets[POOLED] = np.flatnonzero(mask)
-    return sets
-
-
-def _stacks(sets: list[_Set], members: int) -> list[list[_Set]]:
-    """Put training sets of like size into stacks, the largest first.
-
-    In one stack the small sets idle while the large ones finish an epoch; a stack too tall falls out of the cache.
-    """
-    stacks: list[list[_Set]] = []
-    for one in sorted(sets, key=lambda item: -item[2].size):
-        alike = stacks and one[2].size > 0.75 * stacks[-1][0][2].size
-        if alike and (len(stacks[-1]) + 1) * members <= _STACK:
-            stacks[-1].append(one)
-        else:
-            stacks.append([one])
-    return stacks
-
-
-def _weight(samples: xr.Dataset) -> NDArray[np.float64]:
-    """Weight of a window in the loss.
-
-    One over the root of its site's number of windows, so that long records do not rule; times the share of the
-    model's own error in the total error variance, so that a month that is badly known counts less. A month without
-    a standard error takes the median of those that have one.
-    """
-    _, inverse, count = np.unique(samples["site"].to_numpy(), return_inverse=True, return_counts=True)
-    weight = 1 / np.sqrt(count[inverse])
-    if f"{TARGET}_SE" in samples:
-        error = samples[f"{TARGET}_SE"].to_numpy()
-        if np.isfinite(error).any():
-            error = np.where(np.isfinite(error), error, np.nanmedian(error))
-            weight = weight / (1 + (error / _MODEL_ERROR) ** 2)
-    return np.asarray(weight)
+def _digest(samples: xr.Dataset) -> str:
+    month = samples["time"].to_numpy().astype("datetime64[M]")  # files differ in the unit of their stamps
+    parts = (labels(samples["site"]), month, samples[TARGET].to_numpy(), samples["x"].to_numpy())
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> dict[str, Any]:
@@ -348,7 +243,9 @@ def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> d
         "site_months": samples.attrs["site_months"],
         "dropped": samples.attrs["dropped"],
         "gaps_by_driver": samples.attrs["gaps_by_driver"],
-        "qc_min": sites.attrs.get("qc_min"),
+        "windows": samples.sizes["sample"],
+        "windows_digest": _digest(samples),
+        "qc_min": None if (qc_min := sites.attrs.get("qc_min")) is None else float(qc_min),
         "versions": {name: version(name) for name in ("xnee", "torch", "numpy", "xarray")},
         "sign": "NEE positive into the atmosphere",
         "units": "g C m-2 month-1",

@@ -129,7 +129,8 @@ class Scaler:
     Parameters
     ----------
     mean, std
-        ``(feature,)``, of the training windows only. A constant feature has scale 1, so that it is always 0.
+        ``(feature,)``, of the training windows only. A feature that is constant there has an infinite scale: it is 0
+        everywhere, because what a network would make of another value was never learned.
     target_mean, target_std
         The same for NEE, g C m-2 month-1.
     """
@@ -158,7 +159,7 @@ class Scaler:
         x, y = Moments.of(features), Moments.of(target[:, None])
         # 1e-6 of the mean: a driver constant but for rounding must not be blown up into noise
         flat = x.std <= 1e-6 * np.maximum(1.0, np.abs(x.mean))
-        return cls(x.mean, np.where(flat, 1.0, x.std), float(y.mean[0]), float(y.std[0]) or 1.0)
+        return cls(x.mean, np.where(flat, np.inf, x.std), float(y.mean[0]), float(y.std[0]) or 1.0)
 
     def features(self, x: NDArray[np.floating]) -> NDArray[np.float32]:
         """Scale features ``(..., feature)`` to mean 0 and deviation 1, single precision."""

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import Ensemble, NEEModel
 from xnee.models.scaling import Scaler, feature_drivers
-from xnee.models.training import FitSpec
+from xnee.models.training import FitSpec, check_device
 from xnee.windowing import WindowSpec
 
 __all__ = ["FORMAT", "load_model", "save_model"]
@@ -127,6 +127,7 @@ def load_model(path: str | Path, *, device: str = "cpu") -> NEEModel:
         ...
     FileNotFoundError: a model is a folder with model.json; nowhere has none. Give the folder that model.save() wrote.
     """
+    check_device(device)
     folder = Path(path)
     if not (folder / "model.json").is_file():
         msg = f"a model is a folder with model.json; {folder} has none. Give the folder that model.save() wrote."

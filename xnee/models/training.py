@@ -14,7 +14,7 @@ from torch import Tensor
 from xnee.models.lstm import LSTMSpec, forward, initial_weights
 from xnee.models.scaling import Scaler
 
-__all__ = ["FitSpec", "Job", "threads", "train"]
+__all__ = ["FitSpec", "Job", "check_device", "threads", "train"]
 
 _LOSSES = ("huber", "squared")
 _SCHEDULES = ("cosine", "constant")
@@ -64,10 +64,11 @@ class FitSpec:
         """Check ranges."""
         positive = min(self.epochs, self.batch, self.learning_rate, self.delta, self.clip) > 0
         known = self.loss in _LOSSES and self.schedule in _SCHEDULES
-        if not positive or self.weight_decay < 0 or not known:
+        whole = isinstance(self.epochs, int) and isinstance(self.batch, int)
+        if not (positive and whole and known) or self.weight_decay < 0:
             msg = (
-                f"training needs positive settings, weight_decay >= 0, a loss of {_LOSSES} and a schedule of "
-                f"{_SCHEDULES}; got {self}."
+                "training needs positive settings, whole epochs and batch, weight_decay >= 0, a loss of "
+                f"{_LOSSES} and a schedule of {_SCHEDULES}; got {self}."
             )
             raise ValueError(msg)
 
@@ -93,6 +94,26 @@ class Job:
     seed: int
     network: LSTMSpec
     training: FitSpec
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Parameters
+    ----------
+    device
+        ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Raises
+    ------
+    ValueError
+        If the name is another, or torch sees no such device.
+    """
+    kind, _, number = device.partition(":")
+    count = torch.cuda.device_count()
+    if not (device == "cpu" or (kind == "cuda" and (number or "0").isdigit() and int(number or 0) < count)):
+        msg = f"device must be 'cpu', or 'cuda' where torch sees a GPU (it sees {count}); got {device!r}."
+        raise ValueError(msg)
 
 
 @contextmanager

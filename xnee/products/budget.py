@@ -181,12 +181,19 @@ def _summarise(totals: xr.Dataset, *, pft: bool) -> xr.Dataset:
         {
             "NEE_total": total.mean("member", skipna=False),
             # One member has no spread to show.
-            "NEE_total_std": total.std("member", skipna=False).where(total.sizes["member"] > 1),
+            "NEE_total_std": _spread(total),
             "area_km2": area * SQUARE_KILOMETRE,
             "area_predicted_km2": predicted * SQUARE_KILOMETRE,
             count.removesuffix("_predicted"): totals[count],
         }
     )
+
+
+def _spread(total: xr.DataArray) -> xr.DataArray:
+    """Give the standard deviation of members' totals (n - 1); one member has none."""
+    if total.sizes["member"] == 1:
+        return total.isel(member=0, drop=True) * np.nan
+    return total.std("member", skipna=False, ddof=1)
 
 
 def _describe(result: xr.Dataset, *, members: int) -> xr.Dataset:

@@ -154,7 +154,12 @@ def open_product(path: str | Path, *, chunks: Mapping[str, int] | None = None) -
     if path.is_dir():
         options = {"engine": "zarr", "consolidated": False}
     whole = dict.fromkeys(("time", "pft", "year", "member", "bnds"), -1)
-    return undecorate(xr.open_dataset(path, chunks={**whole, **(chunks or {})}, **options))
+    try:
+        product = xr.open_dataset(path, chunks={**whole, **(chunks or {})}, **options)
+    except Exception as error:  # what a damaged file raises is the library's choice
+        msg = f"{path} cannot be read as a product: {error}. Write it again with to_product."
+        raise ValueError(msg) from error
+    return undecorate(product)
 
 
 def _tile_side(nee: xr.DataArray, tile: int | None) -> int:
