@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xnee.sources.chinaflux.reading import read_chinaflux
     from xnee.sources.climatology import read_biome4, repeat_climatology
     from xnee.sources.fluxnet import read_fluxnet
+    from xnee.sources.gridded import open_driver, open_flux, open_wind
     from xnee.sources.land_cover import read_land_cover
     from xnee.sources.site_series import add_site_series
     from xnee.sources.stations import chinaflux_stations
@@ -57,7 +58,10 @@ _HOME = {
     "fit": "xnee.models.per_pft",
     "flag_outliers": "xnee.outliers",
     "load_model": "xnee.models.storage",
+    "open_driver": "xnee.sources.gridded",
+    "open_flux": "xnee.sources.gridded",
     "open_product": "xnee.products.store",
+    "open_wind": "xnee.sources.gridded",
     "plot": "xnee.plotting",
     "predict": "xnee.prediction",
     "read_biome4": "xnee.sources.climatology",
@@ -96,7 +100,10 @@ __all__ = [
     "fit",
     "flag_outliers",
     "load_model",
+    "open_driver",
+    "open_flux",
     "open_product",
+    "open_wind",
     "plot",
     "predict",
     "read_biome4",

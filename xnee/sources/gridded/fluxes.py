@@ -1,0 +1,98 @@
+"""Carbon fluxes of other products, to compare with: the sign is that of NEE whatever the product's is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import xarray as xr
+
+from xnee.sources.gridded.choosing import choose, held_by, names_held
+from xnee.sources.gridded.files import Paths, find_files
+from xnee.sources.gridded.raster import simple
+from xnee.sources.gridded.reading import Reading
+from xnee.sources.gridded.series import make_field
+from xnee.sources.gridded.units import QUANTITIES
+
+__all__ = ["FLUXES", "open_flux"]
+
+FLUXES: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "nee": (1, "net ecosystem exchange, positive into the atmosphere"),
+        "nbe": (1, "net biosphere exchange, positive into the atmosphere"),
+        "nbp": (-1, "net biome production, positive into land"),
+        "nep": (-1, "net ecosystem production, positive into land"),
+        "netatmoslandco2flux": (-1, "net carbon flux between atmosphere and land, positive into land"),
+        "fco2nat": (1, "surface carbon flux due to natural sources, positive into the atmosphere"),
+    }
+)
+"""Net fluxes by their names in files: the sign by which they become NEE, and what they are."""
+
+_GROSS = ("gpp", "npp", "ra", "rh", "reco", "ter", "ffire")
+
+
+def open_flux(path: Paths, *, variable: str | None = None, **options: Any) -> xr.DataArray:
+    """Open a net carbon flux of another product as NEE, positive into the atmosphere, to compare with.
+
+    Parameters
+    ----------
+    path
+        As for `open_driver`.
+    variable
+        Name of the net flux in the files, one of `FLUXES`; found out where they hold one of these only.
+    **options
+        As for `open_driver`.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``NEE (time, lat, lon)``, g C m-2 month-1 of the whole cell, lazy. Net biome production and the flux of
+        inversions hold fire and land-use change too, which towers do not see: ``attrs["long_name"]`` says what it was.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        As for `open_driver`; and if the variable is a gross flux, or its sign is not known.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> axes = {"time": [0, 1], "lat": [41, 40], "lon": [127, 128]}
+    >>> uptake = np.full((2, 2, 2), 1e-8)
+    >>> file = xr.Dataset({"nbp": (tuple(axes), uptake, {"units": "kg m-2 s-1"})}, axes)
+    >>> file["time"].attrs["units"] = "months since 2001-01-01"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file.to_netcdf(f"{folder}/nbp.nc")
+    ...     nee = open_flux(f"{folder}/nbp.nc").compute()
+    >>> nee[:, 0, 0].astype("f8").round(2).values.tolist()  # January and February
+    [-26.78, -24.19]
+    """
+    sources = find_files(path)
+    there = names_held(sources)
+    asked = [variable] if variable is not None else [name for name in there if _key(name) in FLUXES]
+    if len(asked) != 1 or _key(asked[0]) not in FLUXES:
+        gross = any(_key(name) in _GROSS for name in (asked or there))
+        raise _no_net_flux(f"{variable!r} of {held_by(sources)}" if variable else held_by(sources), gross=gross)
+    sign, words = FLUXES[_key(asked[0])]
+    reading = Reading(variable=asked[0], **options)
+    row = QUANTITIES["NEE"]
+    span = (row.low, row.high) if sign > 0 else (-row.high, -row.low)
+    row = replace(row, low=span[0], high=span[1])
+    flux = make_field(choose(sources, row, reading), row, reading)
+    attrs = flux.attrs | {"long_name": f"NEE from {words}", "conversion": f"{flux.attrs['conversion']}; times {sign}"}
+    return (flux * sign).assign_attrs(attrs)
+
+
+def _key(name: str) -> str:
+    """Bring the name of a variable to the one in the table."""
+    return simple(name).replace("_", "")
+
+
+def _no_net_flux(what: str, *, gross: bool) -> ValueError:
+    """Say that there is no net flux, or more than one."""
+    why = "A gross flux is no NEE. " if gross else ""
+    known = ", ".join(f"{name} ({words})" for name, (_, words) in FLUXES.items())
+    msg = f"one net carbon flux was expected in {what}. {why}Known are {known}. Say which one with variable=."
+    return ValueError(msg)
