@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "features": "variables",
     "regions": "grid",
     "sources": "variables pft grid features regions",
+    "cube": "variables pft grid features regions sources",
     "checking": "variables",
     "windowing": "variables checking",
     "census": "variables checking windowing",
@@ -49,7 +50,7 @@ MAY_IMPORT = {
 }
 # What a room may name in annotations only, or import inside a function when that is called: the faces are thin.
 MAY_IMPORT_LATE = {
-    "accessor": "windowing census outliers models prediction products evaluation explanation plotting",
+    "accessor": "cube windowing census outliers models prediction products evaluation explanation plotting",
 }
 METHODS = sorted(name for name in vars(NEEAccessor) if not name.startswith("_"))
 

@@ -17,6 +17,12 @@ from xnee.variables import DRIVERS, VARIABLES
 
 if TYPE_CHECKING:
     from xnee.census import coverage, coverage_table
+    from xnee.cube.build import build_cube
+    from xnee.cube.checks import check
+    from xnee.cube.provenance import provenance_table
+    from xnee.cube.recipe import DriverRecipe, LandCoverRecipe, Recipe
+    from xnee.cube.recipe_file import read_recipe
+    from xnee.cube.sampling import representativeness, representativeness_table, sample_at_sites
     from xnee.evaluation.crossval import crossvalidate
     from xnee.evaluation.skill import evaluate, skill_table
     from xnee.explanation import explain
@@ -42,12 +48,17 @@ if TYPE_CHECKING:
 # Where each name lives that is loaded on first use. No file beside this one has the name of a function here:
 # importing xnee.predict would put the module in the function's place.
 _HOME = {
+    "DriverRecipe": "xnee.cube.recipe",
     "FitSpec": "xnee.models.training",
     "LSTMSpec": "xnee.models.lstm",
+    "LandCoverRecipe": "xnee.cube.recipe",
     "NEEModel": "xnee.models.model",
+    "Recipe": "xnee.cube.recipe",
     "add_site_series": "xnee.sources.site_series",
     "budget": "xnee.products.budget",
     "budget_table": "xnee.products.budget",
+    "build_cube": "xnee.cube.build",
+    "check": "xnee.cube.checks",
     "chinaflux_stations": "xnee.sources.stations",
     "coverage": "xnee.census",
     "coverage_table": "xnee.census",
@@ -64,11 +75,16 @@ _HOME = {
     "open_wind": "xnee.sources.gridded",
     "plot": "xnee.plotting",
     "predict": "xnee.prediction",
+    "provenance_table": "xnee.cube.provenance",
     "read_biome4": "xnee.sources.climatology",
     "read_chinaflux": "xnee.sources.chinaflux.reading",
     "read_fluxnet": "xnee.sources.fluxnet",
     "read_land_cover": "xnee.sources.land_cover",
+    "read_recipe": "xnee.cube.recipe_file",
     "repeat_climatology": "xnee.sources.climatology",
+    "representativeness": "xnee.cube.sampling",
+    "representativeness_table": "xnee.cube.sampling",
+    "sample_at_sites": "xnee.cube.sampling",
     "skill_table": "xnee.evaluation.skill",
     "to_product": "xnee.products.store",
     "windows": "xnee.windowing",
@@ -81,15 +97,20 @@ __all__ = [
     "IGBP_FOREST",
     "PFTS",
     "VARIABLES",
+    "DriverRecipe",
     "FitSpec",
     "Grid",
     "LSTMSpec",
+    "LandCoverRecipe",
     "Legend",
     "NEEModel",
+    "Recipe",
     "__version__",
     "add_site_series",
     "budget",
     "budget_table",
+    "build_cube",
+    "check",
     "chinaflux_stations",
     "coverage",
     "coverage_table",
@@ -106,11 +127,16 @@ __all__ = [
     "open_wind",
     "plot",
     "predict",
+    "provenance_table",
     "read_biome4",
     "read_chinaflux",
     "read_fluxnet",
     "read_land_cover",
+    "read_recipe",
     "repeat_climatology",
+    "representativeness",
+    "representativeness_table",
+    "sample_at_sites",
     "skill_table",
     "to_product",
     "windows",

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from xnee.cube.checks import Finding
+    from xnee.cube.extent import Values
+    from xnee.cube.place import PixelMethod
+    from xnee.cube.sampling import Outside, Prefer
     from xnee.evaluation.crossval import Scheme
     from xnee.explanation import Method
     from xnee.models.lstm import LSTMSpec
@@ -40,6 +44,39 @@ class NEEAccessor:
         from xnee.windowing import windows
 
         return windows(self._ds, drivers, lags=lags)
+
+    def check(self, *, values: Values = "sample") -> list[Finding]:
+        """Hold these sites or this cube against all rules of the data model; see `xnee.check`."""
+        from xnee.cube.checks import check
+
+        return check(self._ds, values=values)
+
+    def sample_at_sites(
+        self,
+        sites: xr.Dataset,
+        *,
+        method: PixelMethod = "nearest",
+        width: float | None = None,
+        prefer: Prefer = "cube",
+        outside: Outside = "raise",
+    ) -> xr.Dataset:
+        """Put the drivers of this cube at towers; see `xnee.sample_at_sites`."""
+        from xnee.cube.sampling import sample_at_sites
+
+        return sample_at_sites(self._ds, sites, method=method, width=width, prefer=prefer, outside=outside)
+
+    def representativeness(
+        self,
+        sites: xr.Dataset,
+        *,
+        method: PixelMethod = "nearest",
+        width: float | None = None,
+        outside: Outside = "raise",
+    ) -> xr.Dataset:
+        """Compare towers with the pixels that stand for them; see `xnee.representativeness`."""
+        from xnee.cube.sampling import representativeness
+
+        return representativeness(self._ds, sites, method=method, width=width, outside=outside)
 
     def coverage(self, drivers: Iterable[str] | None = None, *, lags: int = 6) -> xr.Dataset:
         """Count the months of each site by what becomes of them; see `xnee.coverage`."""

@@ -86,7 +86,27 @@ def towers(
 
 
 @app.command
-def cube(
+def cube(recipe: Path, *, out: Path, overwrite: bool = False) -> None:
+    """Build a cube of drivers and forest cover from the files that a recipe names.
+
+    Parameters
+    ----------
+    recipe
+        TOML file; docs/cube.md tells what is in it.
+    out
+        Cube to write, ending in .zarr. The same command goes on after a kill.
+    overwrite
+        Bring a cube that is there up to date; what has not changed is kept.
+    """
+    import xnee
+
+    ds = xnee.build_cube(recipe, out, overwrite=overwrite)
+    print(xnee.provenance_table(ds))
+    print(*xnee.check(ds), sep="\n")
+
+
+@app.command
+def climatology_cube(
     *,
     climatology: Path,
     land_cover: Path,
@@ -96,7 +116,7 @@ def cube(
     step: float = 0.5,
     years: tuple[int, int] = (2000, 2001),
 ) -> None:
-    """Build a cube of drivers and forest cover from a climatology and a land-cover map.
+    """Build a cube of mean years from the BIOME4 climatology and a land-cover map.
 
     Parameters
     ----------
