@@ -17,7 +17,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from xnee.products import ledger, store
+from xnee import unfinished
+from xnee.products import store
 from xnee.products.budget import budget
 from xnee.products.cf import FILL
 from xnee.products.store import open_product, to_product
@@ -189,7 +190,7 @@ def kill(target, *point):
     command = [sys.executable, "-W", "error::RuntimeWarning", str(here / "victim.py"), str(target), *point]
     run = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(here.parent)}, check=False, timeout=60)
     assert run.returncode == -signal.SIGKILL
-    notes = (target.with_name(target.name + ".partial") / "tiles").glob("*.json")
+    notes = (target.with_name(target.name + ".partial") / "done").glob("*.json")
     return sum(any(json.loads(note.read_text())["pft_area"]) for note in notes)
 
 
@@ -269,7 +270,7 @@ def test_a_target_that_cannot_be_is_refused_before_any_work(predicted, tmp_path,
 
 @pytest.mark.usefixtures("no_compute")
 def test_a_folder_that_cannot_be_written_to_is_refused(predicted, tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger.os, "access", refuse_access)  # root may write everywhere
+    monkeypatch.setattr(unfinished.os, "access", refuse_access)  # root may write everywhere
     with pytest.raises(PermissionError, match="cannot be written to"):
         write(predicted, tmp_path / "nee.nc")
 

@@ -39,7 +39,7 @@ def main(target: str, point: str, number: str = "0") -> None:
     elif point == "template":
         ledger.Partial.begin = die
     elif point == "before-note":
-        ledger.Partial.note = die
+        ledger.Partial.note_tile = die
     elif point == "netcdf":
         netcdf._copy = die
     elif point == "before-name":

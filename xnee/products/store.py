@@ -216,7 +216,7 @@ def _write_tiles(
     """Compute and write the tiles that are missing, a few at a time."""
     template = xr.open_zarr(partial.store, consolidated=False, chunks=None)
     nothing = _no_states(source)
-    missing = [region for region in regions if not partial.done(region)]
+    missing = [region for region in regions if not partial.tile_done(region)]
     few = _threads()
     with tqdm(
         total=len(regions), initial=len(regions) - len(missing), desc="NEE", unit="tile", disable=not progress
@@ -224,7 +224,7 @@ def _write_tiles(
         for batch in (missing[i : i + few] for i in range(0, len(missing), few)):
             for region, (tile, states) in zip(batch, _compute(product, source, nothing, batch), strict=True):
                 _write_tile(partial.store, template, tile, region)
-                partial.note(region, states)
+                partial.note_tile(region, states)
                 bar.update()
 
 
