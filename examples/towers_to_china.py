@@ -5,8 +5,8 @@ Run it from the project's root:
     python examples/towers_to_china.py --data ../shared/data --out out
 
 It needs monthly FLUXNET2015 files with a table of their sites, the BIOME4 climatology, an MCD12C1 land-cover map and
-the boundary of China; docs/towers.md and docs/grids.md say what each looks like. The map is a mean annual cycle: the
-climatology of 1961-1990 drives it, repeated over two years of which the first only gives the second its past.
+the boundary of China; docs/towers.md and docs/grids.md say what each looks like. The map is a mean annual cycle: a
+20th-century climatology drives it, repeated over two years of which the first only gives the second its past.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xnee.census import coverage
 from xnee.evaluation.crossval import crossvalidate
 from xnee.explanation import explain
 from xnee.models.training import FitSpec
@@ -43,5 +44,16 @@ def test_a_budget_is_drawn(cube, driver_model, tmp_path, by):
 
 
 def test_anything_else_is_refused():
-    with pytest.raises(ValueError, match="plot draws what explain, crossvalidate, predict or budget returned"):
+    with pytest.raises(
+        ValueError, match="plot draws what explain, crossvalidate, predict, budget or coverage returned"
+    ):
         plot(xr.Dataset({"TEMP": 1.0}))
+
+
+def test_coverage_is_drawn(towers, tmp_path):
+    assert saved(plot(coverage(towers(gaps=0.1))), tmp_path / "coverage.png")
+
+
+def test_a_climatology_is_no_year(cube, driver_model):
+    predicted = predict(cube(months=36).assign_attrs(climatology="the same"), driver_model())
+    assert plot(predicted).axes[0].get_title() == "Forest NEE, mean year of a climatology"

@@ -112,6 +112,9 @@ def test_a_type_that_covers_ground_but_has_no_flux_poisons_the_mix():
         (lambda ds: ds.assign(TEMP=ds.TEMP.assign_attrs(units="K")), "TEMP must be in 'degC'"),
         (lambda ds: ds.isel(time=[0, 1, 2, 4]), "month after 2001-03 is missing"),
         (lambda ds: ds.assign(pft_fraction=ds.pft_fraction.expand_dims(year=2)), "must have the dimensions pft and"),
+        (lambda ds: ds.rename(lat="latitude", lon="longitude"), r'cube\.rename\(latitude="lat", longitude="lon"\)'),
+        (lambda ds: ds.isel(lat=slice(None, None, -1)), r'lat must ascend.*cube\.sortby\("lat"\)'),
+        (lambda ds: ds.assign_coords(lon=ds.lon + 200), r"lon must lie in -180\.\.180; this cube reaches 303"),
         (lambda ds: ds.drop_vars("pft"), "must name its types in a coordinate pft"),
     ],
 )
@@ -178,3 +181,18 @@ def test_a_tile_is_at_least_a_cell(cube, driver_model, tile):
 def test_a_path_is_not_a_model(cube):
     with pytest.raises(TypeError, match="predict needs a fitted model, got str"):
         predict(cube(), "model/")
+
+
+def test_drivers_and_cover_in_other_chunks_give_equal_tiles(cube, driver_model):
+    ds = cube(lat=7, lon=9)
+    ds = ds.assign(pft_fraction=ds.pft_fraction.chunk(lat=3, lon=5)).assign(TEMP=ds.TEMP.chunk(lat=2, lon=7, time=6))
+    predicted = predict(ds, driver_model(), tile=4)
+    for name in ("NEE", "NEE_std", "pft_fraction", "forest_fraction"):
+        sizes = predicted[name].chunksizes
+        assert sizes["lat"] == (4, 3), name
+        assert sizes["lon"] == (4, 4, 1), name
+
+
+def test_a_climatology_says_so_on_the_map(cube, driver_model):
+    ds = cube().assign_attrs(climatology="the same 12 months in each year")
+    assert predict(ds, driver_model()).attrs["climatology"] == "the same 12 months in each year"

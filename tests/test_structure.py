@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "explanation": "variables pft windowing models",
     "plotting": "variables pft scores",
     "accessor": "",
-    "cli": "grid scores sources census products evaluation xnee",
+    "cli": "grid unfinished scores sources census products evaluation xnee",
 }
 # What a room may name in annotations only, or import inside a function when that is called: the faces are thin.
 MAY_IMPORT_LATE = {

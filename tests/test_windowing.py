@@ -96,7 +96,13 @@ def test_complete_needs_every_driver_and_month():
             lambda ds: ds.assign(TEMP=ds.TEMP.assign_attrs(units="K")),
             "TEMP must be in 'degC', but it came with units 'K'",
         ),
-        (lambda ds: ds.assign(TEMP=ds.TEMP.drop_attrs()), "no units attribute"),
+        (lambda ds: ds.assign(TEMP=ds.TEMP.assign_attrs(units="K")), r'ds\["TEMP"\] = \(ds\["TEMP"\] - 273.15\)'),
+        (
+            lambda ds: ds.assign(PRE=ds.PRE.assign_attrs(units="inch")),
+            "Convert its values where they are read, and only",
+        ),
+        (lambda ds: ds.assign(TEMP=ds.TEMP.drop_attrs()), "no units attribute. If its values are in that unit"),
+        (lambda ds: ds.rename(time="month").assign_coords(month=range(36)), r"xnee\.repeat_climatology\(ds, years\)"),
         (lambda ds: ds.assign(TEMP=(ds.TEMP + 273).assign_attrs(ds.TEMP.attrs)), "TEMP must lie between -60 and 50"),
         (lambda ds: ds.assign(NEE=(ds.NEE * 30).assign_attrs(ds.NEE.attrs)), "NEE must lie between -700 and 500"),
         (lambda ds: ds.isel(time=[0, 1, 1, 2]), "duplicated or out of order"),
@@ -118,6 +124,7 @@ def test_bad_towers_are_refused(towers, change, message):
     ("drivers", "message"),
     [
         (["P"], "'P' is refused: it means atmospheric pressure in the reference study and precipitation in FLUXNET"),
+        (["PARR"], r"got \['PARR'\]\. Did you mean PAR"),
         (["temperature"], r"names of the vocabulary.*got \['temperature'\]"),
         ([], "at least one variable"),
         (["TEMP", "TEMP"], "each once"),

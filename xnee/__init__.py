@@ -154,5 +154,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """List what is public, loaded or not, beside what is loaded."""
-    return sorted({*globals(), *__all__})
+    """List what is public, loaded or not."""
+    return sorted(__all__)

@@ -47,6 +47,9 @@ def check_time(ds: xr.Dataset) -> None:
     ValueError
         If ``time`` is missing, not a datetime, duplicated, unsorted, has a hole, or is not at the month's start.
     """
+    if "month" in ds.dims and "time" not in ds.dims:
+        msg = "a mean year of 12 months has no dates yet; give it some: xnee.repeat_climatology(ds, years)."
+        raise ValueError(msg)
     if "time" not in ds.coords or not np.issubdtype(ds["time"].dtype, np.datetime64):
         msg = (
             "a time coordinate of standard-calendar dates is needed; "

@@ -18,6 +18,7 @@ __all__ = ["plot"]
 
 _PFT_COLOURS = dict(zip(PFTS, ("#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7"), strict=True))
 """Okabe and Ito's colours, told apart by all readers."""
+_FATE_COLOURS = ("#009E73", "#CC79A7", "#D55E00", "#E69F00", "#F0E442", "#56B4E9")
 _MONTHLY = "NEE, g C m$^{-2}$ month$^{-1}$"
 
 
@@ -25,7 +26,8 @@ def plot(ds: xr.Dataset) -> Figure:
     """Draw what a Dataset of xnee holds.
 
     What is drawn follows from the variables: ``contribution`` (from `xnee.explain`) as bars by type,
-    ``NEE_total`` alone (from `xnee.budget`) as bars by year with spread, ``predicted`` (from
+    ``NEE_total`` alone (from `xnee.budget`) as bars by year with spread, ``months`` by fate (from `xnee.coverage`) as
+    bars by site beside what each driver has, ``predicted`` (from
     `xnee.crossvalidate`) as observed against predicted, and ``NEE (time, lat, lon)`` (from `xnee.predict` or a
     product) as a map of the mean yearly sum. A map is computed here if it is lazy.
 
@@ -55,10 +57,15 @@ def plot(ds: xr.Dataset) -> Figure:
     if "predicted" in ds:
         return _observed_against_predicted(ds)
     if "NEE" in ds and {"lat", "lon"} <= set(ds["NEE"].dims):
-        return _map(ds["NEE"])
+        return _map(ds["NEE"], mean_year="climatology" in ds.attrs)
+    if {"months", "fate", "record"} <= set(ds.variables):
+        return _coverage(ds)
     if "NEE_total" in ds:
         return _budget(ds)
-    msg = f"plot draws what explain, crossvalidate, predict or budget returned; this Dataset has {list(ds.data_vars)}."
+    msg = (
+        "plot draws what explain, crossvalidate, predict, budget or coverage returned; this Dataset has "
+        f"{list(ds.data_vars)}. The scores of evaluate are a table: xnee.skill_table(scores)."
+    )
     raise ValueError(msg)
 
 
@@ -72,7 +79,7 @@ def _axes(columns: int, width: float, height: float) -> tuple[Figure, Any]:
     return figure, np.atleast_1d(figure.subplots(1, columns))
 
 
-def _map(nee: xr.DataArray) -> Figure:
+def _map(nee: xr.DataArray, *, mean_year: bool) -> Figure:
     """Mean over whole years of the yearly sum; a cell with a missing month in every year stays empty."""
     mean, whole = _mean_year(nee)
     figure, (axis,) = _axes(1, 7, 5)
@@ -84,7 +91,8 @@ def _map(nee: xr.DataArray) -> Figure:
     figure.colorbar(drawn, ax=axis, label="NEE, g C m$^{-2}$ yr$^{-1}$ of forest (negative: uptake)", shrink=0.8)
     axis.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north")
     axis.set_aspect(1 / np.cos(np.deg2rad(float(mean["lat"].mean()))))
-    axis.set_title(f"Forest NEE, mean of {whole[0]}-{whole[-1]}" if whole else "Forest NEE: no whole year")
+    span = "no whole year" if not whole else f"mean of {whole[0]}-{whole[-1]}" if len(whole) > 1 else str(whole[0])
+    axis.set_title(f"Forest NEE, {'mean year of a climatology' if mean_year and whole else span}")
     axis.set_facecolor("0.93")
     return figure
 
@@ -141,5 +149,30 @@ def _budget(ds: xr.Dataset) -> Figure:
     axis.set_xticks(np.arange(len(years)), years)
     axis.axhline(0, color="0.3", lw=0.8)
     axis.set_ylabel("NEE, Tg C yr$^{-1}$ (negative: uptake)")
-    axis.legend(frameon=False, ncols=5)
+    axis.margins(y=0.15)
+    figure.legend(frameon=False, ncols=5, loc="outside lower center")
+    return figure
+
+
+def _coverage(ds: xr.Dataset) -> Figure:
+    """Draw months of each site by what becomes of them, beside the share of the record that each driver has."""
+    pft = labels(ds["pft"]) if "pft" in ds.coords else np.full(ds.sizes["site"], "")
+    order = np.lexsort((ds["months"].sel(fate="kept").to_numpy(), pft))
+    ds, pft = ds.isel(site=order), pft[order]
+    names = [f"{site} {name}".strip() for site, name in zip(labels(ds["site"]), pft, strict=True)]
+    figure, (left, right) = _axes(2, 9, 1.5 + 0.16 * len(names))
+    rows, start = np.arange(len(names)), np.zeros(len(names))
+    fates = ["kept", *(fate for fate in labels(ds["fate"]).tolist() if fate != "kept")]
+    for fate, colour in zip(fates, _FATE_COLOURS, strict=False):
+        width = ds["months"].sel(fate=fate).to_numpy()
+        left.barh(rows, width, left=start, color=colour, label=fate)
+        start = start + width
+    left.set(ylim=(-0.5, len(names) - 0.5), xlabel=f"months of the record ({ds.attrs['lags']} lags)")
+    left.set_yticks(rows, names, fontsize=5)
+    left.legend(fontsize=6)
+    share = (ds["present"] / ds["record"]).transpose("site", "driver")
+    drawn = right.imshow(share, aspect="auto", origin="lower", vmin=0, vmax=1, cmap="cividis")
+    right.set_xticks(np.arange(ds.sizes["driver"]), labels(ds["driver"]).tolist(), rotation=90, fontsize=6)
+    right.set_yticks([])
+    figure.colorbar(drawn, ax=right, label="share of the record with a value")
     return figure

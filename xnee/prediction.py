@@ -21,6 +21,8 @@ from xnee.windowing import WindowSpec, stack_drivers
 __all__ = ["Model", "predict"]
 
 
+_CARRIED = ("climatology", "land_cover", "region")
+"""Attributes of a cube that a map made of it must carry too."""
 _FRACTION_RULE = (
     "pft_fraction must be 0 or more, without gaps (use fillna(0) over the sea), and add up to at most 1 in each cell; "
     "found {:.3g} to a sum of {:.3g}. Divide by 100 if it is in percent."
@@ -105,14 +107,15 @@ def predict(cube: xr.Dataset, model: Model, *, tile: int = 64) -> xr.Dataset:
         raise TypeError(msg)
     cube = _with_fraction(cube)
     _check(cube, model)
-    fraction = cube["pft_fraction"].transpose(..., "pft").astype("f4")
-    space = [str(dim) for dim in fraction.dims if dim != "pft"]
+    space = [str(dim) for dim in cube["pft_fraction"].dims if dim != "pft"]
     blocks = dict.fromkeys(space, tile)
+    # one cut for cover and drivers, whatever chunks each came in
+    fraction = cube["pft_fraction"].astype("f4").chunk({"pft": -1, **blocks})
     x = stack_drivers(cube, model.window.drivers).transpose(*space, "time", "driver").astype("f4")
     member = xr.apply_ufunc(
         _predict_block,
         x.chunk({"time": -1, "driver": -1, **blocks}),
-        fraction.chunk({"pft": -1, **blocks}),
+        fraction.transpose(..., "pft"),
         kwargs={"model": model, "pfts": tuple(labels(fraction["pft"]).tolist())},
         input_core_dims=[["time", "driver"], ["pft"]],
         output_core_dims=[["member", "pft", "time"]],
@@ -120,7 +123,7 @@ def predict(cube: xr.Dataset, model: Model, *, tile: int = 64) -> xr.Dataset:
         output_dtypes=["f4"],
         dask_gufunc_kwargs={"output_sizes": {"member": model.members}},
     ).transpose("member", "pft", "time", *space)
-    return _describe(member, cube, model)
+    return _describe(member, cube.assign(pft_fraction=fraction), model)
 
 
 def _predict_block(
@@ -148,7 +151,7 @@ def _check_block(x: NDArray[np.float32], fraction: NDArray[np.float32], drivers:
 
 def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Dataset:
     fraction = cube["pft_fraction"].astype("f4")
-    mixed = mix(member, fraction.chunk(dict.fromkeys(fraction.dims, -1)) if fraction.chunks is None else fraction)
+    mixed = mix(member, fraction)
     order = tuple(dim for dim in member.dims if dim not in ("member", "pft"))
     row = VARIABLES[TARGET]
     forest = "per square metre of forest"
@@ -165,6 +168,7 @@ def _describe(member: xr.DataArray, cube: xr.Dataset, model: Model) -> xr.Datase
             "model_fingerprint": model.fingerprint,
             "cube_fingerprint": _fingerprint(cube, model),
             "model": json.dumps(_model_card(model)),
+            **{name: cube.attrs[name] for name in _CARRIED if name in cube.attrs},
             "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} xnee.predict",
         },
     )
@@ -225,6 +229,7 @@ def _check(cube: xr.Dataset, model: Model) -> None:
         )
         raise ValueError(msg)
     check_time(cube)
+    _check_axes(cube)
     check_drivers(cube, model.window.drivers)
     if cube.sizes["time"] < model.window.length:
         msg = (
@@ -246,6 +251,24 @@ def _check(cube: xr.Dataset, model: Model) -> None:
         raise ValueError(msg)
     if isinstance(fraction.variable._data, np.ndarray):  # in memory; a lazy one is looked at tile by tile
         _check_block(np.empty((0,), dtype="f4"), fraction.transpose(..., "pft").to_numpy(), ())
+
+
+def _check_axes(cube: xr.Dataset) -> None:
+    if {"latitude", "longitude"} & set(cube.dims):
+        msg = (
+            f"a cube has the dimensions (time, lat, lon), this one {list(cube.dims)}. Rename them: "
+            'cube.rename(latitude="lat", longitude="lon").'
+        )
+        raise ValueError(msg)
+    if "lat" in cube.dims and cube.sizes["lat"] > 1 and float(cube["lat"][0]) > float(cube["lat"][-1]):
+        msg = 'lat must ascend; this cube runs from north to south. Sort it: cube.sortby("lat").'
+        raise ValueError(msg)
+    if "lon" in cube.dims and float(cube["lon"].max()) > 180:
+        msg = (
+            f"lon must lie in -180..180; this cube reaches {float(cube['lon'].max()):.6g}. Turn it: "
+            "cube.assign_coords(lon=(cube.lon + 180) % 360 - 180).sortby('lon')."
+        )
+        raise ValueError(msg)
 
 
 def _fingerprint(cube: xr.Dataset, model: Model) -> str:

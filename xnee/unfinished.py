@@ -15,12 +15,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-__all__ = ["Unfinished", "check_folder", "sync", "write_text"]
+__all__ = ["Unfinished", "check_folder", "consolidate", "sync", "write_text"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,8 @@ class Unfinished:
         """Give the result the name of the target and remove the folder."""
         if self.result.is_file():
             sync(self.result)
+        else:
+            consolidate(self.result)
         write_text(self._finished, "")
         if self.target.is_dir():  # a folder cannot be renamed over another one
             os.replace(self.target, self.folder / "replaced")
@@ -208,6 +211,22 @@ def check_folder(target: Path, *, noun: str) -> None:
     if not os.access(target.parent, os.W_OK | os.X_OK):
         msg = f"the folder {target.parent} cannot be written to. Choose another one or change its permissions."
         raise PermissionError(msg)
+
+
+def consolidate(store: Path) -> None:
+    """Put the metadata of a finished zarr store in one place, where ``xr.open_zarr`` looks first.
+
+    Parameters
+    ----------
+    store
+        A zarr group, complete.
+    """
+    import zarr
+
+    with warnings.catch_warnings():
+        # the format of version 3 does not speak of it yet; readers that do not know it read the rest as before
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(str(store))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 import xarray as xr
@@ -138,6 +139,16 @@ _TABLE = (
     ),
 )
 
+_CONVERSIONS: Mapping[tuple[str, str], str] = {
+    ("degC", "K"): "- 273.15",
+    ("degC", "kelvin"): "- 273.15",
+    ("hPa", "kPa"): "* 10",
+    ("hPa", "Pa"): "/ 100",
+    ("1", "%"): "/ 100",
+    ("m3 m-3", "%"): "/ 100",
+}
+"""What turns values of a unit often met into the canonical one; for messages, nothing in the package converts by it."""
+
 VARIABLES: Mapping[str, Variable] = {row.name: row for row in _TABLE}
 TARGET = "NEE"
 DRIVERS: tuple[str, ...] = tuple(name for name in VARIABLES if name != TARGET)
@@ -175,7 +186,9 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
         raise ValueError(msg)
     unknown = [name for name in chosen if name not in DRIVERS]
     if unknown:
-        msg = f"drivers must be names of the vocabulary, {', '.join(DRIVERS)}; got {unknown}. Rename them first."
+        near = get_close_matches(unknown[0].upper(), DRIVERS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        msg = f"drivers must be names of the vocabulary, {', '.join(DRIVERS)}; got {unknown}.{hint}"
         raise ValueError(msg)
     if not chosen or len(set(chosen)) != len(chosen):
         msg = f"drivers must name at least one variable, each once; got {list(chosen)}."
@@ -229,11 +242,14 @@ def check_units(name: str, units: object) -> None:
     if isinstance(units, str) and same_unit(name, units):
         return
     canonical = VARIABLES[name].units
+    if units is None:
+        way_out = f'If its values are in that unit, say so: ds["{name}"].attrs["units"] = "{canonical}".'
+    elif (change := _CONVERSIONS.get((canonical, str(units).strip()))) is not None:
+        way_out = f'Convert it: ds["{name}"] = (ds["{name}"] {change}).assign_attrs(units="{canonical}").'
+    else:
+        way_out = "Convert its values where they are read, and only then change the attribute."
     came = "no units attribute" if units is None else f"units {units!r}"
-    msg = (
-        f"{name} must be in {canonical!r}, but it came with {came}. Convert it where it is read, "
-        f'then say so: ds["{name}"].attrs["units"] = "{canonical}".'
-    )
+    msg = f"{name} must be in {canonical!r}, but it came with {came}. {way_out}"
     raise ValueError(msg)
 
 

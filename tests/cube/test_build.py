@@ -275,7 +275,9 @@ def test_an_unfinished_cube_of_another_shape_is_refused(tmp_path, monkeypatch):
         patch.setattr(building, "_finish", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             build(make_recipe(), tmp_path / "cube.zarr")
-    with pytest.raises(ValueError, match=r"cube.zarr.partial is an unfinished cube made from something else: tile was .3., is .2."):
+    with pytest.raises(
+        ValueError, match=r"cube.zarr.partial is an unfinished cube made from something else: tile was .3., is .2."
+    ):
         build(make_recipe(tile=2), tmp_path / "cube.zarr")
     with pytest.raises(ValueError, match=r"period was .2001-01..2001-12., is .2001-01..2001-06..*delete the folder"):
         build(make_recipe(period=("2001-01", "2001-06")), tmp_path / "cube.zarr")

@@ -73,6 +73,12 @@ def test_evaluate_shows_both_schemes(towers):
     assert "random forest" in text
 
 
+def test_one_scheme_is_no_skill_table(towers):
+    cv = crossvalidate(towers(), lags=1, scheme="temporal", members=1, training=QUICK)
+    with pytest.raises(ValueError, match="skill_table lays out what evaluate gives"):
+        skill_table(cv)
+
+
 def test_evaluate_refuses_other_towers(towers):
     ds = towers(sites=5, years=2)
     model = fit(ds, lags=1, members=1, training=QUICK)

@@ -43,7 +43,7 @@ def test_a_type_without_towers_falls_back_and_says_so(towers):
     assert model.fallback == ("DNF",)
     assert model.ensemble("DNF") is model.ensembles["pooled"]
     assert "DNF*" in repr(model)
-    assert "* too few windows: predicted by the pooled ensemble (DNF)" in repr(model)
+    assert "* too few windows (DNF): predicted by one ensemble of" in repr(model)
     assert "DNF*" in model._repr_html_()
 
 
@@ -75,6 +75,11 @@ def test_a_known_formula_is_learned(towers):
         (lambda ds: ds.drop_vars("NEE"), {}, "training needs towers"),
         (lambda ds: ds.drop_vars("pft"), {}, "training needs towers"),
         (lambda ds: ds.assign_coords(pft=("site", ["GRA"] * 5)), {}, r"a PFT must be one of.*\['GRA'\]"),
+        (
+            lambda ds: ds.assign_coords(pft=("site", [""] * 5)),
+            {},
+            r"5 sites have no forest type.*--sites on the command",
+        ),
         (lambda ds: ds, {"members": 0}, "members must be at least 1"),
         (lambda ds: ds, {"strategy": "best"}, "strategy 'per-pft' or 'pooled'"),
         (lambda ds: ds, {"test_fraction": 1.0}, "test_fraction must be at least 0 and below 1"),

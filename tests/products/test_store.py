@@ -218,7 +218,7 @@ def test_a_clock_in_the_history_is_no_difference(tmp_path):
 
 def test_a_tile_that_does_not_fit_is_not_written(predicted, tmp_path):
     with pytest.raises(RuntimeError):
-        write(make_predicted(watch=Counting(fail_at=1)), tmp_path / "nee.nc")
+        write(make_predicted(watch=Counting(fail_at=3)), tmp_path / "nee.nc")  # with none finished the folder would go
     place = tmp_path / "nee.nc.partial" / "store.zarr"
     template = xr.open_zarr(place, consolidated=False, chunks=None)
     region = {"lat": slice(0, 3), "lon": slice(0, 3)}

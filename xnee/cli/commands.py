@@ -82,7 +82,10 @@ def towers(
     write_file(ds, out)
     print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}")
     print(", ".join(f"{key} {value}" for key, value in ds.attrs.items() if key.startswith("months_")))
+    print("What becomes of each month if all these drivers are used (choose fewer with xnee fit --drivers):")
     print(xnee.coverage_table(xnee.coverage(ds)))
+    if sites is None:
+        print("No site table was given: training needs the forest types, read again with --sites.")
 
 
 @app.command
@@ -113,7 +116,6 @@ def climatology_cube(
     out: Path,
     legend: Literal["MCD12C1", "MCD12Q1"] = "MCD12C1",
     region: Path | None = None,
-    step: float = 0.5,
     years: tuple[int, int] = (2000, 2001),
 ) -> None:
     """Build a cube of mean years from the BIOME4 climatology and a land-cover map.
@@ -130,24 +132,18 @@ def climatology_cube(
         Which product's codes the map uses: MCD12C1 (water 0) or MCD12Q1 (water 17).
     region
         GeoJSON polygon; only forest inside counts.
-    step
-        Size of a cell, degrees; that of the climatology.
     years
         First and last year of the time axis. The first is spin-up: its first months have no past.
     """
-    import numpy as np
-
     import xnee
 
     check_free(out, suffixes=(".zarr",))
     drivers = xnee.read_biome4(climatology)
+    step = float(drivers["lat"][1] - drivers["lat"][0])
     west, east = (float(v) for v in (drivers["lon"][0] - step / 2, drivers["lon"][-1] + step / 2))
     south, north = (float(v) for v in (drivers["lat"][0] - step / 2, drivers["lat"][-1] + step / 2))
     grid = xnee.Grid(west=west, east=east, south=south, north=north, step=step)
     cover = xnee.read_land_cover(land_cover, legend=legend, grid=grid, region=region)
-    if not (np.allclose(cover["lat"], drivers["lat"]) and np.allclose(cover["lon"], drivers["lon"])):
-        msg = f"the climatology's cells are not {step} degrees; give its own step with --step."
-        raise ValueError(msg)
     # equal to rounding, so that the labels of one may stand for both
     cover = cover.assign_coords(lat=drivers["lat"], lon=drivers["lon"])
     ds = xnee.repeat_climatology(drivers, years).merge(cover, join="exact", combine_attrs="drop_conflicts")

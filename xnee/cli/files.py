@@ -8,6 +8,8 @@ from pathlib import Path
 
 import xarray as xr
 
+from xnee.unfinished import consolidate
+
 __all__ = ["check_free", "open_file", "write_file"]
 
 
@@ -101,6 +103,7 @@ def write_file(ds: xr.Dataset, out: Path) -> None:
             fixed = [name for name in ds.variables if ds[name].dtype.kind == "U"]
             free = ds.assign({name: ds[name].astype(object) for name in fixed})
             free.to_zarr(unfinished, zarr_format=3, consolidated=False)
+            consolidate(unfinished)
         unfinished.replace(out)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)

@@ -17,7 +17,6 @@ def print_budget(product: xr.Dataset) -> None:
     product
         As `xnee.open_product` gives it.
     """
-    print("Budget (negative: uptake; NEE is not NBP: harvest, fire and lateral export are not in it)")
     print(budget_table(budget(product)), "\n")
 
 

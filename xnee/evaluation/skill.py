@@ -106,6 +106,11 @@ def skill_table(scores: xr.Dataset) -> str:
     >>> print(skill_table(one.assign_attrs(test_fraction=0.2, folds=10, members=5)).splitlines()[1])
     MF    xnee                             0.50 / 30.0 (n 2)
     """
+    if "scheme" not in scores.dims:
+        msg = (
+            "skill_table lays out what evaluate gives, two schemes side by side; crossvalidate gives one: print its R2."
+        )
+        raise ValueError(msg)
     schemes = scores["scheme"].to_numpy().tolist()
     head = f"{'R2 / RMSE, g C m-2 month-1':<32}" + "".join(f"{scheme:>24}" for scheme in schemes)
     lines = [head]

@@ -232,17 +232,21 @@ class NEEModel:
             f"{'PFT':<6}{'windows':>8}{'sites':>6}{'train R2':>10}{'test R2':>9}{'MAE':>7}{'RMSE':>7}   g C m-2 month-1"
         )
         rows = [self._row(pft) for pft in PFTS]
-        note = f"\n* too few windows: predicted by the pooled ensemble ({', '.join(self.fallback)})"
-        return "\n".join([head, *rows]) + (note if self.fallback else "")
+        if POOLED not in self.ensembles:
+            return "\n".join([head, *rows])
+        pool = self.ensembles[POOLED]
+        who = f"* too few windows ({', '.join(self.fallback)}): p" if self.fallback else "P"
+        note = f"{who}redicted by one ensemble of {pool.windows} windows of {len(pool.sites)} sites of all types"
+        return "\n".join([head, *rows, note])
 
     def _row(self, pft: str) -> str:
-        ensemble = self.ensemble(pft)
         s = self.scores.sel(pft=pft)
+        windows, sites = int(s["n"].sel(split="train")), list(self.provenance.get("site_pft", [])).count(pft)
         test = s.sel(split="test")
         values = (float(s["R2"].sel(split="train")), float(test["R2"]), float(test["MAE"]), float(test["RMSE"]))
         shown = "{:>10.2f}{:>9.2f}{:>7.1f}{:>7.1f}".format(*values).replace("nan", "  -")
         mark = "*" if pft in self.fallback else ""
-        return f"{pft + mark:<6}{ensemble.windows:>8}{len(ensemble.sites):>6}{shown}"
+        return f"{pft + mark:<6}{windows:>8}{sites:>6}{shown}"
 
     def __repr__(self) -> str:
         """Describe the model as text."""

@@ -177,6 +177,13 @@ def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: 
             f"{list(sites.dims)} and {list(sites.variables)}. Give read_fluxnet the site table: sites=..."
         )
         raise ValueError(msg)
+    nameless = labels(sites["site"])[labels(sites["pft"]) == ""].tolist() if "site" in sites.coords else []
+    if nameless:
+        msg = (
+            f"{len(nameless)} sites have no forest type, e.g. {nameless[:3]}. Read them again with their site table: "
+            "read_fluxnet(..., sites=...), or --sites on the command line."
+        )
+        raise ValueError(msg)
     check_pfts(labels(sites["pft"]))
     samples = windows(sites, drivers, lags=lags)
     if samples.sizes["sample"] == 0:

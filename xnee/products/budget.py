@@ -149,7 +149,9 @@ def budget(predicted: xr.Dataset, *, by: Sequence[str] = ("pft", "year")) -> xr.
         forest = _summarise(totals, pft=False)
         result["NEE_forest"], result["NEE_forest_std"] = forest["NEE_total"], forest["NEE_total_std"]
         result["fallback"] = fallback
-    return _describe(result, members=totals.sizes["member"])
+    result = _describe(result, members=totals.sizes["member"])
+    kept = {name: predicted.attrs[name] for name in ("climatology",) if name in predicted.attrs}
+    return result.assign_attrs(kept)
 
 
 def _totals(predicted: xr.Dataset) -> tuple[xr.Dataset, xr.DataArray]:
@@ -272,6 +274,10 @@ def _heading(totals: xr.Dataset) -> list[str]:
     text = [f"NEE, negative: uptake from the atmosphere; ±: standard deviation over {totals.attrs['members']} members."]
     if "fallback" in totals and bool(totals["fallback"].any()):
         text.append("*: too few towers of this type, the pooled model stands in.")
+    if "climatology" in totals.attrs:
+        text.append(f"The drivers are a climatology ({totals.attrs['climatology']}): each year is the mean year.")
+    if bool(totals["NEE_total"].isnull().any()):
+        text.append("-: fewer than twelve months (a first year lacks its past), or no complete window of drivers.")
     return [*text, "NEE is not the carbon sink: harvest, fire and lateral export are not in it."]
 
 

@@ -250,6 +250,7 @@ def _content(name: str) -> str:
 def _global_attrs(predicted: xr.Dataset) -> dict[str, object]:
     """Write title, provenance and coverage (names of CF and ACDD)."""
     time = months(predicted)
+    mean = " The drivers are a climatology: every year is the mean year." if "climatology" in predicted.attrs else ""
     box = {name: bounds(predicted[name].to_numpy()) for name in ("lat", "lon")}
     return {
         "title": "Net ecosystem exchange of carbon of forests, monthly",
@@ -259,7 +260,7 @@ def _global_attrs(predicted: xr.Dataset) -> dict[str, object]:
         "settings in the attribute model",
         "references": "Method after Wu et al., Predicting Net Ecosystem Carbon Exchange of Typical Forest Ecosystems "
         "in China Based on ChinaFLUX",
-        "comment": f"{_SIGN} {CAVEAT}",
+        "comment": f"{_SIGN} {CAVEAT}{mean}",
         "keywords": "net ecosystem exchange, carbon flux, forest, eddy covariance",
         "cdm_data_type": "Grid",
         "geospatial_lat_min": float(box["lat"].min()),

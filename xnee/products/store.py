@@ -106,7 +106,12 @@ def to_product(
         _write_template(partial.store, product, _totals(_no_states(source)), side)
         partial.begin(settings)
     regions = list(tiles(product.sizes["lat"], product.sizes["lon"], side))
-    _write_tiles(partial, product, source, regions, progress=progress)
+    try:
+        _write_tiles(partial, product, source, regions, progress=progress)
+    except Exception:
+        if partial.empty():  # nothing is lost, and the next run may be of a cube that was put right
+            partial.clear()
+        raise
     _write_totals(partial, source, regions)
     if partial.target.suffix == ".nc":
         write_netcdf(partial.store, partial.result, tile=side, progress=progress)
