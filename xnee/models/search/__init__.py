@@ -1,0 +1,1 @@
+"""Hyper-parameter search: every combination of a space, in stacks, from the training part only."""
