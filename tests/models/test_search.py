@@ -147,6 +147,15 @@ def test_the_rule_takes_the_smallest_network_within_one_standard_error():
     assert choose(table, "MF", loss="huber").within_one_se == 3
 
 
+def test_the_standard_error_is_that_of_all_good_trials_not_of_a_lucky_one():
+    lucky = np.array([[0.299, 0.3, 0.301]])
+    others = np.full((19, 1), 0.31) + np.array([-0.05, 0.0, 0.05])
+    table = table_of(np.concatenate([lucky, others]), hidden=[64] + [8] * 19)
+    chosen = choose(table, "MF", loss="huber")
+    assert chosen.network.hidden == 8
+    assert chosen.se == pytest.approx(0.05 / 3**0.5, rel=0.05)
+
+
 def test_among_equal_sizes_the_rule_takes_fewest_epochs_then_strongest_decay():
     loss = np.full((5, 1), 0.3) + np.array([-0.05, 0.0, 0.05])
     table = table_of(loss, epochs=[20, 40, 20, 20, 60], weight_decay=[0.0, 0.1, 0.01, 0.001, 0.0])

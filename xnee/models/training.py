@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xnee.models.lstm import LSTMSpec, forward, initial_weights
+from xnee.models.lstm import LSTMSpec, initial_weights
 from xnee.models.scaling import Scaler
+from xnee.models.stack import Adam, Stack
 
 __all__ = ["FitSpec", "Job", "check_device", "threads", "train"]
 
@@ -149,7 +150,7 @@ def train(
 ) -> dict[str, NDArray[np.float32]]:
     """Train one network a job, all of them side by side.
 
-    The networks differ in nothing but what their jobs say: training one alone gives the same weights, to rounding.
+    The networks differ in nothing but what their jobs say: training one alone gives the same weights, to the last bit.
     One that diverges does not disturb its neighbours.
 
     Parameters
@@ -179,21 +180,61 @@ def train(
         If the jobs do not share what a stack must share.
     """
     _check_alike(jobs)
-    network, training = jobs[0].network, jobs[0].training
-    data = [_scaled(x, y, weight, job, device) for job in jobs]
-    weights = initial_weights(network, x.shape[-1], seeds=[job.seed for job in jobs])
-    weights = {name: value.to(device).requires_grad_() for name, value in weights.items()}
-    steps = [-(-len(job.samples) // training.batch) for job in jobs]
-    optimiser = _Adam(weights, jobs, steps)
-    rngs = [torch.Generator().manual_seed(job.seed + 1) for job in jobs]
-    for epoch in range(training.epochs):
-        for xb, yb, wb, keep in _batches(data, rngs, steps, jobs):
-            error = forward(weights, xb, keep=keep) - yb
-            loss = (_loss(error, training) * wb).sum(1) / wb.sum(1).clamp_min(1e-12)
-            optimiser.step(torch.autograd.grad(loss.sum(), list(weights.values())), active=wb.sum(1) > 0)
-        if on_epoch is not None:
-            on_epoch(epoch + 1, weights)
-    return {name: value.detach().cpu().numpy() for name, value in weights.items()}
+    # the longest first, so that networks that still have windows are always the first ones
+    chosen = sorted(range(len(jobs)), key=lambda k: -len(jobs[k].samples))
+    back = None if chosen == list(range(len(jobs))) else torch.tensor(np.argsort(chosen))
+    spare = _spare(jobs)
+    jobs = [jobs[k] for k in (*chosen, *chosen[-1:] * spare)]
+    training, batch = jobs[0].training, jobs[0].training.batch
+    steps = [-(-len(job.samples) // batch) for job in jobs]
+    active = [sum(n > step for n in steps[: len(steps) - spare]) for step in range(steps[0])]
+    with torch.inference_mode():
+        data = [_scaled(x, y, weight, job, device) for job in jobs]
+        weights = initial_weights(jobs[0].network, x.shape[-1], seeds=[job.seed for job in jobs])
+        stack = Stack({name: value.to(device) for name, value in weights.items()}, months=x.shape[1], batch=batch)
+        adam = _adam(stack, jobs, steps)
+        rngs = [torch.Generator().manual_seed(job.seed + 1) for job in jobs]
+        for epoch in range(training.epochs):
+            xs, ys, ws, masks = _shuffled(data, rngs, jobs)
+            for step, count in enumerate(active):
+                rows = slice(max(count + spare, 2)), step
+                share = ws[rows] / ws[rows].sum(1, keepdim=True).clamp_min(1e-12)
+                keep = None if masks is None else masks[rows]
+                slope = _slope(stack.run(xs[rows], keep=keep) - ys[rows], training)
+                stack.differentiate(slope * share, keep=keep)
+                adam.step(count)
+            if on_epoch is not None:
+                on_epoch(epoch + 1, _in_order(stack, len(chosen), back))
+        return {name: value.cpu().numpy() for name, value in _in_order(stack, len(chosen), back).items()}
+
+
+def _spare(jobs: Sequence[Job]) -> int:
+    """Count the idle networks at a stack's end that keep rounding the same whatever the stack.
+
+    torch treats one matrix alone, and the last up to 31 numbers of a tensor, by other code than the rest.
+    """
+    size = jobs[0].training.batch * jobs[0].network.hidden
+    return -(-32 // size) if size % 32 else int(len(jobs) == 1)
+
+
+def _in_order(stack: Stack, count: int, back: Tensor | None) -> dict[str, Tensor]:
+    weights = stack.weights()
+    chosen = slice(count) if back is None else back
+    return {name: value[chosen] for name, value in weights.items()}
+
+
+def _adam(stack: Stack, jobs: Sequence[Job], steps: Sequence[int]) -> Adam:
+    def row(values: list[float]) -> Tensor:
+        return torch.tensor(values, device=stack.top.device, dtype=torch.float64)
+
+    training = jobs[0].training
+    return Adam(
+        stack,
+        rate=row([job.training.learning_rate for job in jobs]),
+        decay=row([job.training.weight_decay for job in jobs]),
+        total=row([float(training.epochs * n) for n in steps]) if training.schedule == "cosine" else None,
+        clip=training.clip,
+    )
 
 
 def _check_alike(jobs: Sequence[Job]) -> None:
@@ -219,69 +260,35 @@ def _scaled(
     return first, second, third
 
 
-def _batches(
-    data: Sequence[_Rows], rngs: Sequence[torch.Generator], steps: Sequence[int], jobs: Sequence[Job]
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-    """Shuffle an epoch, and yield one batch of every network at a time.
+def _shuffled(
+    data: Sequence[_Rows], rngs: Sequence[torch.Generator], jobs: Sequence[Job]
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Shuffle an epoch: features, target, weight and dropout mask of all its steps.
 
-    A network with fewer windows than others idles on empty rows at the end. All of an epoch is gathered at once:
-    picking rows step by step would cost more than the arithmetic of small networks.
+    Axes are network, step and window of the step (features: network, step, lag, window, feature); rows that a last
+    step lacks are empty. All of an epoch is gathered at once: picking rows step by step would cost more than the
+    arithmetic of small networks.
     """
     size, hidden = jobs[0].training.batch, jobs[0].network.hidden
-    orders, masks = [], []
-    drop = any(job.network.dropout for job in jobs)
-    for (_, y, _), rng, n, job in zip(data, rngs, steps, jobs, strict=True):
-        order = torch.full((max(steps) * size,), len(y) - 1)
-        order[: len(y) - 1] = torch.randperm(len(y) - 1, generator=rng)
-        orders.append(order.to(y.device))
-        if drop:
-            mask = torch.ones(max(steps), size, hidden)
-            if job.network.dropout:
-                kept = torch.rand(n, size, hidden, generator=rng) >= job.network.dropout
-                mask[:n] = kept / (1 - job.network.dropout)
-            masks.append(mask.to(y.device))
-    x, y, w = (torch.stack([part[k][o] for part, o in zip(data, orders, strict=True)]) for k in range(3))
-    keep = torch.stack(masks) if drop else None
-    for step in range(max(steps)):
-        rows = slice(step * size, (step + 1) * size)
-        yield x[:, rows], y[:, rows], w[:, rows], None if keep is None else keep[:, step]
+    most = max(-(-len(job.samples) // size) for job in jobs)
+    x, y, _ = data[0]
+    xs = x.new_empty(len(jobs), most * size, *x.shape[1:])
+    ys, ws = (y.new_empty(len(jobs), most * size) for _ in range(2))
+    keep = y.new_ones(len(jobs), most, size, hidden) if any(job.network.dropout for job in jobs) else None
+    for number, (rows, rng, job) in enumerate(zip(data, rngs, jobs, strict=True)):
+        count = len(job.samples)
+        order = torch.full((most * size,), count)
+        order[:count] = torch.randperm(count, generator=rng)
+        order = order.to(y.device)
+        for part, into in zip(rows, (xs, ys, ws), strict=True):
+            torch.index_select(part, 0, order, out=into[number])
+        if keep is not None and job.network.dropout:
+            kept = torch.rand(-(-count // size), size, hidden, generator=rng) >= job.network.dropout
+            keep[number, : len(kept)] = kept / (1 - job.network.dropout)
+    xs = xs.view(len(jobs), most, size, *x.shape[1:]).transpose(2, 3)
+    return xs, ys.view(len(jobs), most, size), ws.view(len(jobs), most, size), keep
 
 
-def _loss(error: Tensor, training: FitSpec) -> Tensor:
-    if training.loss == "squared":
-        return error**2
-    return torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=training.delta)
-
-
-class _Adam:
-    """AdamW with clipping for a stack: every network has its own norm, step count, step size and decay."""
-
-    def __init__(self, weights: Mapping[str, Tensor], jobs: Sequence[Job], steps: Sequence[int]) -> None:
-        self.weights, self.spec = list(weights.values()), jobs[0].training
-        device = self.weights[0].device
-        self.first = [torch.zeros_like(value) for value in self.weights]
-        self.second = [torch.zeros_like(value) for value in self.weights]
-        self.count = torch.zeros(len(jobs), device=device)
-        self.total = torch.tensor([self.spec.epochs * n for n in steps], device=device)
-        self.rate = torch.tensor([job.training.learning_rate for job in jobs], device=device)
-        self.decay = torch.tensor([job.training.weight_decay for job in jobs], device=device)
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], *, active: Tensor) -> None:
-        """Move the networks that are active; the others stay exactly as they are."""
-        on = active.float()
-        self.count += on
-        norm = torch.stack([(g**2).flatten(1).sum(1) if g.dim() > 1 else g**2 for g in gradients]).sum(0).sqrt()
-        clip = (self.spec.clip / norm.clamp_min(1e-12)).clamp_max(1.0)
-        rate = on * self.rate
-        if self.spec.schedule == "cosine":
-            rate = rate * 0.5 * (1 + torch.cos(torch.pi * (self.count - 1).clamp_min(0) / self.total))
-        done = self.count.clamp_min(1)
-        unbias1, unbias2 = 1 - 0.9**done, (1 - 0.999**done).sqrt()
-        for w, g, m, v in zip(self.weights, gradients, self.first, self.second, strict=True):
-            column = (-1,) + (1,) * (w.dim() - 1)  # one value a network
-            g = g * clip.view(column)
-            m.lerp_(g, (0.1 * on).view(column).expand_as(m))
-            v.lerp_(g.square(), (0.001 * on).view(column).expand_as(v))
-            w.mul_(1 - (rate * self.decay).view(column))
-            w.addcdiv_(m * (-rate * unbias2 / unbias1).view(column), v.sqrt().add_((1e-8 * unbias2).view(column)))
+def _slope(error: Tensor, training: FitSpec) -> Tensor:
+    """Differentiate the loss of each window in its output."""
+    return 2 * error if training.loss == "squared" else error.clamp(-training.delta, training.delta)

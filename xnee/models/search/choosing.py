@@ -16,6 +16,10 @@ from xnee.models.training import FitSpec
 __all__ = ["Choice", "choose", "fold_columns", "trial_table"]
 
 
+_POOLED = 20
+"""Trials over which the standard error is averaged: that of the best alone is as lucky as its loss."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What a search recommends for one forest type.
@@ -31,8 +35,10 @@ class Choice:
         Its number in the space.
     network, training
         Its settings, for `xnee.fit`.
-    loss, se, r2
-        Mean over inner folds of the validation loss, its standard error, and the mean R2.
+    loss, r2
+        Means over inner folds of the validation loss and of R2.
+    se
+        Standard error that the rule took: root mean square of those of the 20 trials of lowest loss.
     trials, diverged, within_one_se
         Trials that were scored, those of them whose weights or loss went to infinity, and those within one standard
         error of the lowest loss: as good as the best one for all that these data can tell.
@@ -104,7 +110,8 @@ def trial_table(scores: Scores, space: Space) -> pd.DataFrame:
     pandas.DataFrame
         Columns ``pft``, ``trial``, one for each hyper-parameter, ``loss_1 ...`` and ``R2_1 ...`` for the inner folds,
         their means ``loss`` and ``R2``, the standard error ``se`` of ``loss``, ``seconds`` (time of one core, all
-        folds) and ``within_one_se``. NaN where successive halving stopped before; infinite where a network diverged.
+        folds) and ``within_one_se`` (see `Choice`). NaN where successive halving stopped before; infinite where a
+        network diverged.
     """
     trials = np.flatnonzero(scores.wanted.ravel())
     trajectory, epoch = np.divmod(trials, len(space.epochs))
@@ -135,12 +142,18 @@ def _mean_and_error(loss: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
         return loss.mean(axis=0), loss.std(axis=0, ddof=1) / np.sqrt(len(loss))
 
 
+def _error(loss: NDArray[np.float64], se: NDArray[np.float64]) -> float:
+    """Take the standard error of the lowest loss from the trials that come close to it."""
+    best = np.argsort(np.where(np.isfinite(loss), loss, np.inf), kind="stable")[:_POOLED]
+    best = best[np.isfinite(loss[best])]
+    return float(np.sqrt((se[best] ** 2).mean())) if best.size else float("nan")
+
+
 def _within(loss: NDArray[np.float64], se: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Trials whose loss is at most the lowest one plus the standard error of that."""
+    """Trials whose loss is at most the lowest one plus its standard error."""
     if not np.isfinite(loss).any():
         return np.zeros(loss.shape, dtype=bool)
-    best = int(np.nanargmin(loss))
-    within: NDArray[np.bool_] = loss <= loss[best] + se[best]
+    within: NDArray[np.bool_] = loss <= np.nanmin(loss) + _error(loss, se)
     return within
 
 
@@ -181,8 +194,7 @@ def choose(table: pd.DataFrame, pft: str, *, loss: str, rule: str = "one-se") ->
     row = rows.iloc[chosen]
     network, training = trajectory_specs(_trajectory(row), epochs=int(row["epochs"]), loss=loss)
     scored = rows["loss"].notna().to_numpy()
-    best = int(rows["loss"].argmin())
-    se = float(rows["se"].iloc[best])
+    se = _error(rows["loss"].to_numpy(), rows["se"].to_numpy())
     left_away = [_pick(rows, np.delete(folds, k, axis=0), rule) for k in range(len(folds))] if len(folds) > 2 else []
     return Choice(
         pft=pft,
@@ -191,7 +203,7 @@ def choose(table: pd.DataFrame, pft: str, *, loss: str, rule: str = "one-se") ->
         network=network,
         training=training,
         loss=float(row["loss"]),
-        se=float(row["se"]),
+        se=se,
         r2=float(row["R2"]),
         trials=int(scored.sum()),
         diverged=int(np.isinf(rows["loss"]).sum()),

@@ -19,7 +19,7 @@ from xnee.models.search.store import FORMAT, SETTINGS, read_arrays, read_json, w
 
 __all__ = ["Search", "load_search"]
 
-_TABLE, _OUTER = "table.npz", "outer.npz"
+_TABLE = "table.npz"
 
 
 @dataclass(frozen=True)
