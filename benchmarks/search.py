@@ -98,8 +98,8 @@ def cpu() -> float:
 
 def windows_and_folds():
     """Give the very windows and inner folds of the search."""
-    from xnee.models.per_pft import temporal_split, training_windows
     from xnee.models.search.folds import inner_material
+    from xnee.models.training_set import temporal_split, training_windows
     from xnee.sources.synthetic import synthetic_towers
 
     samples = training_windows(synthetic_towers(), None, lags=LAGS)
@@ -235,14 +235,15 @@ def profile(space) -> None:
     """Print where the time of a stack goes, for the smallest and the largest networks."""
     from xnee.models import training
     from xnee.models.search import plan, stacks
+    from xnee.models.stack import Adam, Stack
 
     whole = windows_and_folds()
     needed = np.full((len(whole.folds), len(space.trajectories)), 20)
     some = plan.plan(replace(space, epochs=(20,)), whole, needed, cache=plan.stack_bytes("cpu"), prefix="profile")
     parts = (
-        (training.Stack, "run", "forward"),
-        (training.Stack, "differentiate", "gradient"),
-        (training.Adam, "step", "optimiser"),
+        (Stack, "run", "forward"),
+        (Stack, "differentiate", "gradient"),
+        (Adam, "step", "optimiser"),
         (training, "_shuffled", "shuffling and gathering"),
         (stacks, "validation_scores", "scoring"),
     )

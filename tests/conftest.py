@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dask
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
+from xnee.models.approach import approach
 from xnee.models.model import NEEModel
 from xnee.models.per_pft import fit
 from xnee.models.training import FitSpec
@@ -19,6 +21,11 @@ from xnee.variables import VARIABLES
 from xnee.windowing import WindowSpec, complete
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+# a busy machine makes drawing of examples slow; that is no finding
+hypothesis.settings.register_profile("patient", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +112,8 @@ class DriverModel:
     def __init__(self, drivers: tuple[str, ...] = ("TEMP", "PRE"), lags: int = 2) -> None:
         self.window = WindowSpec(drivers=drivers, lags=lags)
 
-    def predict_series(self, pft: str, x: np.ndarray) -> np.ndarray:
+    def predict_series(self, pft: str, x: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+        assert context is None or len(context) == len(x)
         past = np.roll(x[..., 0], self.window.lags, axis=1) + 100 * PFTS.index(pft)
         past = np.where(complete(x, self.window.length), past, np.nan)
         return np.stack([past, past + 10]).astype("f4")
@@ -128,5 +136,13 @@ def driver_model():
 
 @pytest.fixture(scope="session")
 def fitted() -> NEEModel:
-    """A real, tiny model of TEMP and PRE."""
-    return fit(make_towers(sites=10), lags=3, members=2, training=FitSpec(epochs=3, batch=16))
+    """A real, tiny model of TEMP and PRE, each type in another way."""
+    quick = FitSpec(epochs=3, batch=16)
+    ways = {
+        "DBF": approach("per-pft", context=False, training=quick),
+        "DNF": approach("per-pft", context=True, training=quick),
+        "ENF": approach("fine-tuned", context=True, training=quick),
+        "EBF": approach("pooled", context=True, training=quick),
+        "MF": approach("pooled", context=True, training=quick),
+    }
+    return fit(make_towers(sites=10), lags=3, members=2, strategy=ways)

@@ -37,21 +37,26 @@ MAY_IMPORT = {
     "sources": "variables pft grid features regions",
     "cube": "variables pft grid unfinished features regions sources",
     "checking": "variables",
-    "windowing": "variables checking",
+    "context": "variables checking",
+    "windowing": "variables checking context",
     "census": "variables checking windowing",
     "outliers": "variables checking windowing",
-    "models": "variables pft scores windowing",
-    "prediction": "variables pft checking windowing",
+    "models": "variables pft scores context windowing",
+    "prediction": "variables pft checking context windowing",
+    "cluster": "",
     "products": "variables pft grid unfinished",
+    "comparison": "variables checking grid products",
     "evaluation": "variables pft scores windowing models",
-    "explanation": "variables pft windowing models",
+    "explanation": "variables pft windowing context models prediction",
+    "applicability": "variables pft grid windowing context models prediction explanation",
     "plotting": "variables pft scores",
     "accessor": "",
     "cli": "grid unfinished scores sources census products evaluation xnee",
 }
 # What a room may name in annotations only, or import inside a function when that is called: the faces are thin.
 MAY_IMPORT_LATE = {
-    "accessor": "cube windowing census outliers models prediction products evaluation explanation plotting",
+    "accessor": "cube context windowing census outliers models prediction products comparison evaluation "
+    "explanation applicability plotting grid",
 }
 METHODS = sorted(name for name in vars(NEEAccessor) if not name.startswith("_"))
 

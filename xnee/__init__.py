@@ -16,7 +16,11 @@ from xnee.pft import IGBP_FOREST, PFTS, Legend
 from xnee.variables import DRIVERS, VARIABLES
 
 if TYPE_CHECKING:
+    from xnee.applicability import applicability_skill, area_of_applicability, outside_share, outside_table
     from xnee.census import coverage, coverage_table
+    from xnee.comparison.comparing import compare
+    from xnee.comparison.table import comparison_table
+    from xnee.context import site_context
     from xnee.cube.build import build_cube
     from xnee.cube.checks import check
     from xnee.cube.provenance import provenance_table
@@ -25,10 +29,14 @@ if TYPE_CHECKING:
     from xnee.cube.sampling import representativeness, representativeness_table, sample_at_sites
     from xnee.evaluation.crossval import crossvalidate
     from xnee.evaluation.skill import evaluate, skill_table
-    from xnee.explanation import explain
+    from xnee.explanation import explain, explain_lags, explain_map
+    from xnee.models.approach import Approach, approach
     from xnee.models.lstm import LSTMSpec
     from xnee.models.model import NEEModel
     from xnee.models.per_pft import fit
+    from xnee.models.search.outcome import Search, load_search
+    from xnee.models.search.running import search
+    from xnee.models.search.space import Space, reference_space
     from xnee.models.storage import load_model
     from xnee.models.training import FitSpec
     from xnee.outliers import drop_outliers, flag_outliers
@@ -48,31 +56,44 @@ if TYPE_CHECKING:
 # Where each name lives that is loaded on first use. No file beside this one has the name of a function here:
 # importing xnee.predict would put the module in the function's place.
 _HOME = {
+    "Approach": "xnee.models.approach",
     "DriverRecipe": "xnee.cube.recipe",
     "FitSpec": "xnee.models.training",
     "LSTMSpec": "xnee.models.lstm",
     "LandCoverRecipe": "xnee.cube.recipe",
     "NEEModel": "xnee.models.model",
     "Recipe": "xnee.cube.recipe",
+    "Search": "xnee.models.search.outcome",
+    "Space": "xnee.models.search.space",
     "add_site_series": "xnee.sources.site_series",
+    "applicability_skill": "xnee.applicability",
+    "approach": "xnee.models.approach",
+    "area_of_applicability": "xnee.applicability",
     "budget": "xnee.products.budget",
     "budget_table": "xnee.products.budget",
     "build_cube": "xnee.cube.build",
     "check": "xnee.cube.checks",
     "chinaflux_stations": "xnee.sources.stations",
+    "compare": "xnee.comparison.comparing",
+    "comparison_table": "xnee.comparison.table",
     "coverage": "xnee.census",
     "coverage_table": "xnee.census",
     "crossvalidate": "xnee.evaluation.crossval",
     "drop_outliers": "xnee.outliers",
     "evaluate": "xnee.evaluation.skill",
     "explain": "xnee.explanation",
+    "explain_lags": "xnee.explanation",
+    "explain_map": "xnee.explanation",
     "fit": "xnee.models.per_pft",
     "flag_outliers": "xnee.outliers",
     "load_model": "xnee.models.storage",
+    "load_search": "xnee.models.search.outcome",
     "open_driver": "xnee.sources.gridded",
     "open_flux": "xnee.sources.gridded",
     "open_product": "xnee.products.store",
     "open_wind": "xnee.sources.gridded",
+    "outside_share": "xnee.applicability",
+    "outside_table": "xnee.applicability",
     "plot": "xnee.plotting",
     "predict": "xnee.prediction",
     "provenance_table": "xnee.cube.provenance",
@@ -81,10 +102,13 @@ _HOME = {
     "read_fluxnet": "xnee.sources.fluxnet",
     "read_land_cover": "xnee.sources.land_cover",
     "read_recipe": "xnee.cube.recipe_file",
+    "reference_space": "xnee.models.search.space",
     "repeat_climatology": "xnee.sources.climatology",
     "representativeness": "xnee.cube.sampling",
     "representativeness_table": "xnee.cube.sampling",
     "sample_at_sites": "xnee.cube.sampling",
+    "search": "xnee.models.search.running",
+    "site_context": "xnee.context",
     "skill_table": "xnee.evaluation.skill",
     "to_product": "xnee.products.store",
     "windows": "xnee.windowing",
@@ -97,6 +121,7 @@ __all__ = [
     "IGBP_FOREST",
     "PFTS",
     "VARIABLES",
+    "Approach",
     "DriverRecipe",
     "FitSpec",
     "Grid",
@@ -105,26 +130,38 @@ __all__ = [
     "Legend",
     "NEEModel",
     "Recipe",
+    "Search",
+    "Space",
     "__version__",
     "add_site_series",
+    "applicability_skill",
+    "approach",
+    "area_of_applicability",
     "budget",
     "budget_table",
     "build_cube",
     "check",
     "chinaflux_stations",
+    "compare",
+    "comparison_table",
     "coverage",
     "coverage_table",
     "crossvalidate",
     "drop_outliers",
     "evaluate",
     "explain",
+    "explain_lags",
+    "explain_map",
     "fit",
     "flag_outliers",
     "load_model",
+    "load_search",
     "open_driver",
     "open_flux",
     "open_product",
     "open_wind",
+    "outside_share",
+    "outside_table",
     "plot",
     "predict",
     "provenance_table",
@@ -133,10 +170,13 @@ __all__ = [
     "read_fluxnet",
     "read_land_cover",
     "read_recipe",
+    "reference_space",
     "repeat_climatology",
     "representativeness",
     "representativeness_table",
     "sample_at_sites",
+    "search",
+    "site_context",
     "skill_table",
     "to_product",
     "windows",

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from xnee.cube.extent import Values
     from xnee.cube.place import PixelMethod
     from xnee.cube.sampling import Outside, Prefer
-    from xnee.evaluation.crossval import Scheme
+    from xnee.evaluation.schemes import Scheme
     from xnee.explanation import Method
+    from xnee.grid import Grid
+    from xnee.models.approach import Approach
     from xnee.models.lstm import LSTMSpec
     from xnee.models.model import NEEModel
     from xnee.models.per_pft import Strategy
+    from xnee.models.search.folds import Inner
+    from xnee.models.search.outcome import Search
+    from xnee.models.search.running import SearchMethod
+    from xnee.models.search.space import Space
     from xnee.models.training import FitSpec
     from xnee.outliers import OutlierMethod
     from xnee.prediction import Model
@@ -96,14 +102,63 @@ class NEEAccessor:
 
         return drop_outliers(self._ds)
 
-    def fit(
+    def site_context(self, drivers: Iterable[str] | None = None) -> xr.DataArray:
+        """Sum drivers up as what these places are like in the long run; see `xnee.site_context`."""
+        from xnee.context import site_context
+
+        return site_context(self._ds, drivers)
+
+    def search(
         self,
+        space: Space | None = None,
         drivers: Iterable[str] | None = None,
         *,
         lags: int = 6,
+        seed: int = 0,
+        out: str | Path | None = None,
+        method: SearchMethod = "exhaustive",
+        sample: int | None = None,
+        inner: Inner = "temporal",
+        folds: int = 3,
+        context: bool = True,
+        test_fraction: float = 0.2,
+        pfts: Sequence[str] | None = None,
+        device: str = "cpu",
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> Search:
+        """Try combinations of hyper-parameters for each forest type of these sites; see `xnee.search`."""
+        from xnee.models.search.running import search
+
+        return search(
+            self._ds,
+            space,
+            drivers,
+            lags=lags,
+            seed=seed,
+            out=out,
+            method=method,
+            sample=sample,
+            inner=inner,
+            folds=folds,
+            context=context,
+            test_fraction=test_fraction,
+            pfts=pfts,
+            device=device,
+            workers=workers,
+            progress=progress,
+        )
+
+    def fit(
+        self,
+        drivers: Iterable[str] | Search | None = None,
+        *,
+        lags: int | None = None,
         members: int = 5,
         seed: int = 0,
-        strategy: Strategy = "per-pft",
+        strategy: Strategy | Mapping[str, Approach] = "auto",
+        context: bool | None = None,
+        bootstrap: bool = True,
         test_fraction: float = 0.2,
         min_windows: int = 24,
         network: LSTMSpec | None = None,
@@ -120,6 +175,8 @@ class NEEAccessor:
             members=members,
             seed=seed,
             strategy=strategy,
+            context=context,
+            bootstrap=bootstrap,
             test_fraction=test_fraction,
             min_windows=min_windows,
             network=network,
@@ -133,10 +190,16 @@ class NEEAccessor:
         *,
         scheme: Scheme = "leave-site-out",
         folds: int = 10,
+        groups: str | None = None,
+        block: float = 500.0,
+        target: xr.Dataset | None = None,
+        baselines: Iterable[str] | None = None,
         lags: int = 6,
         members: int = 5,
         seed: int = 0,
-        strategy: Strategy = "per-pft",
+        strategy: Strategy | Mapping[str, Approach] = "auto",
+        context: bool | None = None,
+        bootstrap: bool = True,
         test_fraction: float = 0.2,
         min_windows: int = 24,
         network: LSTMSpec | None = None,
@@ -151,10 +214,16 @@ class NEEAccessor:
             drivers,
             scheme=scheme,
             folds=folds,
+            groups=groups,
+            block=block,
+            target=target,
+            baselines=baselines,
             lags=lags,
             members=members,
             seed=seed,
             strategy=strategy,
+            context=context,
+            bootstrap=bootstrap,
             test_fraction=test_fraction,
             min_windows=min_windows,
             network=network,
@@ -162,11 +231,45 @@ class NEEAccessor:
             device=device,
         )
 
-    def evaluate(self, model: NEEModel, *, folds: int = 10) -> xr.Dataset:
+    def evaluate(
+        self,
+        model: NEEModel,
+        *,
+        schemes: Sequence[Scheme] = ("temporal", "leave-site-out"),
+        folds: int = 10,
+        groups: str | None = None,
+        block: float = 500.0,
+        target: xr.Dataset | None = None,
+        baselines: Iterable[str] | None = None,
+        alone: bool = False,
+    ) -> xr.Dataset:
         """Score a model on held-out months and on left-out sites of these towers; see `xnee.evaluate`."""
         from xnee.evaluation.skill import evaluate
 
-        return evaluate(self._ds, model, folds=folds)
+        return evaluate(
+            self._ds,
+            model,
+            schemes=schemes,
+            folds=folds,
+            groups=groups,
+            block=block,
+            target=target,
+            baselines=baselines,
+            alone=alone,
+        )
+
+    def compare(
+        self,
+        others: Mapping[str, xr.Dataset | xr.DataArray],
+        *,
+        period: tuple[str, str] | None = None,
+        min_forest: float = 0.5,
+        grid: Grid | None = None,
+    ) -> xr.Dataset:
+        """Hold this product against others, on the same cells and in the same years; see `xnee.compare`."""
+        from xnee.comparison.comparing import compare
+
+        return compare(self._ds, others, period=period, min_forest=min_forest, grid=grid)
 
     def predict(self, model: Model, *, tile: int = 64) -> xr.Dataset:
         """Predict monthly NEE of this cube, or of these sites, lazily; see `xnee.predict`."""
@@ -201,7 +304,7 @@ class NEEAccessor:
         samples: int = 20,
         background: int = 50,
         method: Method = "auto",
-        permutations: int = 100,
+        permutations: int = 1000,
         seed: int = 0,
     ) -> xr.Dataset:
         """Attribute predictions for these sites to drivers; see `xnee.explain`."""
@@ -216,6 +319,62 @@ class NEEAccessor:
             permutations=permutations,
             seed=seed,
         )
+
+    def explain_lags(
+        self,
+        model: NEEModel,
+        *,
+        samples: int = 20,
+        background: int = 50,
+        nodes: int = 16,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """Attribute predictions for these sites to drivers in each month of the past; see `xnee.explain_lags`."""
+        from xnee.explanation import explain_lags
+
+        return explain_lags(self._ds, model, samples=samples, background=background, nodes=nodes, seed=seed)
+
+    def explain_map(
+        self,
+        model: NEEModel,
+        *,
+        sites: xr.Dataset,
+        period: tuple[str, str] | None = None,
+        background: int = 50,
+        method: Method = "auto",
+        permutations: int = 20,
+        seed: int = 0,
+        tile: int = 16,
+    ) -> xr.Dataset:
+        """Attribute the NEE of this cube to drivers, cell by cell, lazily; see `xnee.explain_map`."""
+        from xnee.explanation import explain_map
+
+        return explain_map(
+            self._ds,
+            model,
+            sites=sites,
+            period=period,
+            background=background,
+            method=method,
+            permutations=permutations,
+            seed=seed,
+            tile=tile,
+        )
+
+    def area_of_applicability(
+        self,
+        model: NEEModel,
+        *,
+        sites: xr.Dataset,
+        weights: xr.Dataset | xr.DataArray | None = None,
+        folds: xr.DataArray | None = None,
+        seed: int = 0,
+        tile: int = 64,
+    ) -> xr.Dataset:
+        """Tell where this cube is unlike anything that the model learned from; see `xnee.area_of_applicability`."""
+        from xnee.applicability import area_of_applicability
+
+        return area_of_applicability(self._ds, model, sites=sites, weights=weights, folds=folds, seed=seed, tile=tile)
 
     def plot(self) -> Figure:
         """Draw what this Dataset holds: a map, a budget, an explanation, a cross-validation; see `xnee.plot`."""

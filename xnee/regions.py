@@ -1,22 +1,23 @@
-"""Polygons on a grid: which cells lie in a country."""
+"""Polygons on a grid: which cells lie in a country, and what share of each cell."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from xnee.grid import Grid
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon
 
-__all__ = ["Region", "read_region", "region_mask", "share_inside"]
+__all__ = ["Region", "read_region", "read_regions", "region_mask", "share_inside", "shares_of_cells"]
 
 # A path, GeoJSON as a dict, a shapely geometry, a GeoDataFrame or a GeoSeries: what has __geo_interface__ will do.
 Region: TypeAlias = str | PathLike[str] | Any
@@ -58,10 +59,7 @@ def read_region(region: Region) -> MultiPolygon:
     import shapely  # here, as importing it takes longer than the rest of xnee
 
     label, geometry = _geometry(region)
-    parts = shapely.get_parts(np.atleast_1d(geometry))
-    while np.any(np.isin(shapely.get_type_id(parts), (6, 7))):  # MultiPolygon, GeometryCollection
-        parts = shapely.get_parts(parts)
-    parts = parts[(shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)]
+    parts = _polygons(geometry)
     if parts.size == 0:
         msg = f"a region needs at least one polygon, but {label} holds none. Give the outline of an area."
         raise ValueError(msg)
@@ -76,6 +74,16 @@ def read_region(region: Region) -> MultiPolygon:
         )
         raise ValueError(msg)
     return whole
+
+
+def _polygons(geometry: Any) -> Any:
+    """Take geometries apart into polygons; points and lines are left out."""
+    import shapely
+
+    parts = shapely.get_parts(np.atleast_1d(geometry))
+    while np.any(np.isin(shapely.get_type_id(parts), (6, 7))):  # MultiPolygon, GeometryCollection
+        parts = shapely.get_parts(parts)
+    return parts[(shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)]
 
 
 def _geometry(region: Region) -> tuple[str, Any]:
@@ -120,6 +128,91 @@ def _parse(text: str | bytes, label: str) -> Any:
             "it gives is a region too."
         )
         raise ValueError(msg) from error
+
+
+def read_regions(regions: Region | Mapping[str, Region], *, name: str = "name") -> dict[str, MultiPolygon]:
+    """Read the polygons of several regions, each with its name.
+
+    Parameters
+    ----------
+    regions
+        A table of regions: the path of a GeoJSON file, GeoJSON as a dict, or a GeoDataFrame, in degrees, as for
+        `read_region`. Or a dict of names to anything that `read_region` takes.
+    name
+        The property, or column, that names a region. Rows of one name are one region.
+
+    Returns
+    -------
+    dict
+        One `shapely.MultiPolygon` for each name, in the order of the table.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError
+        As `read_region`.
+    ValueError
+        As `read_region`; if a region has no such property, or none is there.
+
+    Examples
+    --------
+    >>> square = {"type": "Polygon", "coordinates": [[[100, 20], [110, 20], [110, 30], [100, 20]]]}
+    >>> table = {"type": "Feature", "properties": {"name": "Yunnan"}, "geometry": square}
+    >>> list(read_regions(table)), list(read_regions({"here": square}))
+    (['Yunnan'], ['here'])
+    """
+    named: dict[str, list[Any]] = {}
+    if isinstance(regions, dict) and not _is_geojson(regions):
+        named = {str(key): [read_region(value)] for key, value in regions.items()}
+    else:
+        for label, properties, geometry in _rows(regions):
+            if properties.get(name) in (None, ""):
+                msg = (
+                    f"each region needs a property {name!r} that names it; {label} has one with "
+                    f"{sorted(map(str, properties)) or 'no properties'}. Choose another with read_regions(regions, "
+                    "name=...), or give a dict of names to outlines, {'here': outline}."
+                )
+                raise ValueError(msg)
+            named.setdefault(str(properties[name]), []).append(geometry)
+    if not named:
+        msg = "at least one region is needed, but the table is empty."
+        raise ValueError(msg)
+    return {key: read_region(_collection(shapes)) for key, shapes in named.items()}
+
+
+def _is_geojson(content: dict[str, Any]) -> bool:
+    return isinstance(content.get("type"), str)
+
+
+def _rows(regions: Any) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
+    """Give label, properties and geometry of each row of a table; a bare outline is a row without properties."""
+    if hasattr(regions, "to_crs"):  # GeoDataFrame, GeoSeries
+        frame = regions if regions.crs is None else regions.to_crs("EPSG:4326")
+        frame = frame.to_frame() if not hasattr(frame, "iterrows") else frame
+        for _, row in frame.iterrows():
+            properties = {str(key): value for key, value in row.items() if key != frame.geometry.name}
+            yield "the table", properties, row[frame.geometry.name]
+        return
+    label, content = "the table", regions
+    if isinstance(regions, str | PathLike):
+        path = Path(fspath(regions)).expanduser()
+        _read_geojson(path)  # the message of a file that is not GeoJSON is there
+        label, content = path.name, json.loads(path.read_bytes().decode("utf-8-sig"))
+    elif not isinstance(regions, dict):
+        content = getattr(regions, "__geo_interface__", None)
+    features: list[Any] = [content]
+    if isinstance(content, dict):
+        features = content.get("features", features)
+    for feature in features:
+        bare = not isinstance(feature, dict) or "properties" not in feature
+        geometry = feature if bare else feature.get("geometry")
+        if geometry is not None or bare:  # GeoJSON allows a feature that is nowhere
+            yield label, {} if bare else feature["properties"] or {}, read_region(regions if bare else geometry)
+
+
+def _collection(shapes: list[Any]) -> Any:
+    import shapely
+
+    return shapely.geometrycollections([shape for shape in shapes if shape is not None])
 
 
 def region_mask(region: Region, lat: ArrayLike, lon: ArrayLike) -> xr.DataArray:
@@ -197,3 +290,61 @@ def share_inside(region: Region, box: Grid | tuple[float, float, float, float]) 
     flat = shapely.transform(read_region(region), lambda xy: np.stack([xy[:, 0], np.sin(np.deg2rad(xy[:, 1]))], axis=1))
     low, high = np.sin(np.deg2rad([south, north]))
     return float(shapely.intersection(flat, shapely.box(west, low, east, high)).area / flat.area)
+
+
+def shares_of_cells(shape: MultiPolygon, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+    """Give the share of each cell of a grid that lies inside a shape.
+
+    The plane in which the edges are straight is the caller's choice: in one of equal areas the shares are those of
+    the ground. Cells are not tested one by one: a block of cells is cut in halves until it lies inside, outside, or
+    is one cell, so that the work goes with the length of the outline.
+
+    Parameters
+    ----------
+    shape
+        A valid shapely geometry, in the unit of the edges.
+    x, y
+        Edges of the columns and rows, one more than there are cells, ascending or descending.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(row, column)``, 0 to 1. Exact: the shares of two shapes that share an edge add up to that of both.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> shares_of_cells(shapely.box(0.5, 0, 2, 1), x=[0, 1, 2, 3], y=[0, 1]).tolist()
+    [[0.5, 1.0, 0.0]]
+    """
+    columns, rows = np.asarray(x, dtype="f8"), np.asarray(y, dtype="f8")
+    share = np.zeros((rows.size - 1, columns.size - 1))
+    _fill(share, shape, columns, rows)
+    return share
+
+
+_WHOLE = 1 - 1e-12  # of a block of cells: rounding in the areas of many corners
+
+
+def _fill(share: NDArray[np.float64], shape: Any, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """Put shares into a block of cells, halving it until it is one cell, or all of it inside or outside."""
+    import shapely
+
+    box = shapely.box(min(x[0], x[-1]), min(y[0], y[-1]), max(x[0], x[-1]), max(y[0], y[-1]))
+    part = shapely.intersection(shape, box)
+    inside = part.area / box.area
+    if inside <= 0:
+        return
+    if inside >= _WHOLE or share.size == 1:
+        share[...] = min(inside, 1.0)
+        return
+    if part.geom_type == "GeometryCollection":  # an edge that only touches the box comes back as a line
+        part = shapely.MultiPolygon(list(_polygons(part)))
+    if share.shape[1] >= share.shape[0]:
+        half = share.shape[1] // 2
+        _fill(share[:, :half], part, x[: half + 1], y)
+        _fill(share[:, half:], part, x[half:], y)
+    else:
+        half = share.shape[0] // 2
+        _fill(share[:half], part, x, y[: half + 1])
+        _fill(share[half:], part, x, y[half:])

@@ -2,22 +2,27 @@
 
 Next to the target ``x`` grows a folder ``x.partial``::
 
+    lock             held by the run that is writing
     settings.json    what is being made; the folder is of use once this is here
     store.zarr       what is being made
     done/            one small file for each finished part
-    finished         the result is being moved to its name
+    finished         the settings again: the result is complete and is being moved to its name
 
 A process may die at any point. The same command goes on with the parts that have no file in ``done/``.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -161,33 +166,121 @@ class Unfinished:
         if self.result.is_file():
             sync(self.result)
         else:
-            consolidate(self.result)
-        write_text(self._finished, "")
-        if self.target.is_dir():  # a folder cannot be renamed over another one
-            os.replace(self.target, self.folder / "replaced")
-        os.replace(self.result, self.target)
-        sync(self.target.parent)
+            if (self.result / "zarr.json").is_file():
+                consolidate(self.result)
+            os.sync()  # thousands of chunks, none of which was waited for
+        write_text(self._finished, self._settings.read_text())
+        self._name()
         self.clear()
 
+    def _name(self) -> None:
+        """Move a complete result to its name; what a run that was stopped has done of it is not done again."""
+        if self.result.exists():
+            if self.target.is_dir():  # a folder cannot be renamed over another one
+                os.replace(self.target, self.folder / "replaced")
+            os.replace(self.result, self.target)
+            sync(self.target.parent)
+
     def published(self) -> bool:
-        """Tell whether a run was stopped after the target got its name, before it cleaned up.
+        """Tell whether a run was stopped while the complete result got its name; give it that name.
 
         Returns
         -------
         bool
             True if only `clear` is left to do.
         """
-        return self._finished.exists() and self.target.exists() and not self.result.exists()
+        if not self._finished.exists():
+            return False
+        self._name()
+        return self.target.exists()
+
+    def settle(self, settings: Mapping[str, str]) -> bool:
+        """Bring a run to its end that was stopped when all was there but the name.
+
+        Parameters
+        ----------
+        settings
+            What is asked for now.
+
+        Returns
+        -------
+        bool
+            True if the target is what is asked for; False if nothing was to be done, or it was something else.
+        """
+        if not self.published():
+            with suppress(OSError):  # a run that was stopped just before its end leaves an empty folder
+                self.folder.rmdir()
+            return False
+        same = bool(json.loads(self._finished.read_text()) == dict(settings))
+        self.clear()
+        return same
 
     def clear(self) -> None:
-        """Remove the folder; the sign that all is finished goes last."""
+        """Remove the folder; the sign that all is finished goes after all that it speaks of."""
         for child in self.folder.iterdir():
             if child.is_dir():
                 shutil.rmtree(child)
-            elif child != self._finished:
+            elif child not in (self._finished, self._lock):
                 child.unlink()
-        self._finished.unlink(missing_ok=True)
+        for last in (self._finished, self._lock):
+            last.unlink(missing_ok=True)
         self.folder.rmdir()
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / "lock"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs from the target as long as this one works on it.
+
+        The system frees the lock when the process ends, whatever ends it. A disk that knows no locks has none.
+
+        Raises
+        ------
+        RuntimeError
+            If another run holds it.
+        """
+        handle = _take(self._lock, target=self.target, noun=self.noun)
+        try:
+            yield
+        finally:
+            if self.folder.exists() and {path.name for path in self.folder.iterdir()} <= {self._lock.name}:
+                self._lock.unlink(missing_ok=True)
+                self.folder.rmdir()
+            os.close(handle)
+
+
+def _take(lock: Path, *, target: Path, noun: str) -> int:
+    """Open and lock a file, made with its folder where it is not there; give its handle."""
+    import fcntl  # here, as only systems with these locks have it
+
+    while True:
+        lock.parent.mkdir(exist_ok=True)
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:  # the run that held it has just ended and removed the folder
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace") or "a run that has just begun"
+            os.close(handle)
+            msg = (
+                f"another run is writing the {noun} {target}: {holder}. Wait until it has ended, or end it and give "
+                "this command again, or write to another name."
+            )
+            raise RuntimeError(msg) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK):
+                os.close(handle)
+                raise
+        if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
+            os.ftruncate(handle, 0)
+            now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}, since {now}".encode(), 0)
+            return handle
+        os.close(handle)  # it was locked after its holder had removed it: try the one that is there now
 
 
 def check_folder(target: Path, *, noun: str) -> None:

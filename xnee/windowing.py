@@ -15,12 +15,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.checking import check_drivers, check_sites, check_time, present_drivers
+from xnee.context import STATISTICS, check_context, series_context
 from xnee.variables import TARGET, check_names, labels
 
 __all__ = [
     "WindowSpec",
     "complete",
     "in_record",
+    "long_term",
     "slide",
     "stack_drivers",
     "windows",
@@ -171,11 +173,13 @@ def windows(ds: xr.Dataset, drivers: Iterable[str] | None = None, *, lags: int =
     Returns
     -------
     xarray.Dataset
-        From sites: ``x (sample, lag, driver)``, ``NEE (sample)`` and its standard error ``NEE_SE (sample)`` in
-        g C m-2 month-1 (where `ds` has them), with coordinates ``site``, ``time`` and ``pft`` by sample, and ``lag``
-        from `lags` down to 0 months before the target. In memory. ``attrs["dropped"]`` counts the site-months that
-        made no sample, each under the first reason that holds (``qc``, ``no target``, ``start of record``,
-        ``driver gap``), and ``attrs["gaps_by_driver"]`` says which drivers broke windows.
+        From sites: ``x (sample, lag, driver)``, ``NEE (sample)``, its standard error ``NEE_SE (sample)``, both in
+        g C m-2 month-1, and ``NEE_QC (sample)`` (each where `ds` has it), with coordinates ``site``, ``time`` and
+        ``pft`` by sample, and ``lag`` from `lags` down to 0 months before the target; and ``context (sample,
+        statistic, driver)``, what the site is like over its whole record (see `xnee.site_context`; taken from
+        ``ds["context"]`` where there is one). In memory. ``attrs["dropped"]`` counts the site-months that made no
+        sample, each under the first reason that holds (``qc``, ``no target``, ``start of record``, ``driver gap``),
+        and ``attrs["gaps_by_driver"]`` says which drivers broke windows.
         From a cube: ``x (time, lat, lon, lag, driver)``, lazy; ``attrs["bytes"]`` says what computing all of it
         would cost. Prediction never does: it works on the series themselves.
 
@@ -215,15 +219,46 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
         "pft": ("sample", labels(ds["pft"])[site] if "pft" in ds else np.full(site.size, "")),
         "lag": ("lag", lag, {"units": "month", "long_name": "months before the target month"}),
         "driver": ("driver", list(spec.drivers)),
+        "statistic": ("statistic", list(STATISTICS)),
     }
     view = slide(x, min(spec.length, x.shape[1]))  # a record shorter than a window has no sample to cut
     cut = view[site, time - spec.lags] if site.size else np.empty((0, spec.length, len(spec.drivers)))
-    data = {"x": (("sample", "lag", "driver"), cut)}
-    for name in (spec.target, f"{spec.target}_SE") if has_target else ():
+    context = long_term(ds, x, spec.drivers)
+    data = {"x": (("sample", "lag", "driver"), cut), "context": (("sample", "statistic", "driver"), context[site])}
+    for name in (spec.target, f"{spec.target}_SE", f"{spec.target}_QC") if has_target else ():
         if name in ds:
             values = ds[name].transpose("site", "time").to_numpy()[site, time]
             data[name] = (("sample",), values, dict(ds[name].attrs))  # type: ignore[assignment]
     return xr.Dataset(data, coords=sample, attrs=_count(ds, x, reasons, spec))
+
+
+def long_term(ds: xr.Dataset, x: NDArray[np.floating], drivers: Iterable[str]) -> NDArray[np.float32]:
+    """Take the context that a Dataset brings along, or that of its series.
+
+    Parameters
+    ----------
+    ds
+        Sites, perhaps with ``context (statistic, driver, site)`` of a longer record.
+    x
+        ``(site, time, driver)``, their drivers.
+    drivers
+        Names along its last axis.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(site, statistic, driver)``, see `xnee.context.series_context`.
+
+    Raises
+    ------
+    ValueError
+        If the context that is there lacks a driver or a statistic.
+    """
+    names = list(drivers)
+    if "context" not in ds:
+        return series_context(x, names)
+    context = check_context(ds["context"], names)
+    return context.transpose(..., "statistic", "driver").to_numpy().astype("f4")
 
 
 def in_record(ds: xr.Dataset, drivers: Iterable[str]) -> NDArray[np.bool_]:

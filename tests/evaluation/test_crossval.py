@@ -1,108 +1,132 @@
 import numpy as np
 import pytest
 
-from xnee.evaluation.baselines import pft_seasonal_cycle, random_forest, site_seasonal_cycle
-from xnee.evaluation.crossval import crossvalidate, located
-from xnee.evaluation.skill import evaluate, skill_table
-from xnee.evaluation.splits import site_folds
+from xnee.evaluation import crossval
+from xnee.evaluation.crossval import crossvalidate
 from xnee.models.per_pft import fit
 from xnee.models.training import FitSpec
-from xnee.windowing import windows
 
 QUICK = FitSpec(epochs=2, batch=32)
-
-
-def test_folds_hold_every_site_once_and_spread_the_types():
-    site = np.array([f"S{i}" for i in range(12)])
-    pft = np.array(["ENF"] * 6 + ["MF"] * 6)
-    folds = site_folds(np.repeat(site, 3), np.repeat(pft, 3), folds=3)
-    assert sorted(name for fold in folds for name in fold) == sorted(site)
-    kind = dict(zip(site, pft, strict=True))
-    assert all(sorted(kind[s] for s in fold) == ["ENF", "ENF", "MF", "MF"] for fold in folds)
+FAST = {"lags": 1, "members": 1, "strategy": "per-pft", "training": QUICK, "baselines": []}
 
 
 def test_a_left_out_site_leaves_no_trace_in_its_prediction(towers):
     ds = towers(sites=10, years=2)
     spoiled = ds.copy(deep=True)
     spoiled["NEE"][3] = np.where(np.arange(24) % 2, 400.0, -600.0)
-    runs = [crossvalidate(d, lags=1, folds=10, members=1, training=QUICK) for d in (ds, spoiled)]
-    own = runs[0]["site"].values == "T03"
+    settings = FAST | {"baselines": ["PFT seasonal cycle", "random forest, context", "pooled LSTM"]}
+    runs = [crossvalidate(d, folds=5, **settings) for d in (ds, spoiled)]
+    own = runs[0]["sample_site"].values == "T03"
     for one, two in zip(*(run["predicted"].values[:, own] for run in runs), strict=True):
         np.testing.assert_allclose(one, two)
 
 
+def test_nor_does_it_in_the_choice_of_the_strategy(towers):
+    ds = towers(sites=8, years=2)
+    spoiled = ds.assign(NEE=ds.NEE.where(ds.site != "T03", -400.0))
+    runs = [
+        crossvalidate(d, folds=3, **FAST | {"strategy": "auto", "training": FitSpec(epochs=1)}) for d in (ds, spoiled)
+    ]
+    own = runs[0]["fold"].values == runs[0]["fold"].values[runs[0]["sample_site"].values == "T03"][0]
+    np.testing.assert_allclose(*(run["predicted"].values[:, own] for run in runs))
+
+
 def test_the_temporal_scheme_equals_a_fit(towers):
     ds = towers(sites=5, years=3)
-    cv = crossvalidate(ds, scheme="temporal", lags=2, members=1, training=QUICK)
-    model = fit(ds, lags=2, members=1, training=QUICK)
+    cv = crossvalidate(ds, scheme="temporal", **FAST | {"lags": 2})
+    model = fit(ds, lags=2, members=1, strategy="per-pft", training=QUICK)
     np.testing.assert_allclose(
         cv["R2"].sel(predictor="xnee", pft="all"), model.scores["R2"].sel(split="test", pft="all"), rtol=1e-4
     )
+    assert cv.attrs["test_fraction"] == 0.2
 
 
-def test_seasonal_cycles_equal_a_slow_loop(towers):
-    ds = towers(sites=6, years=3)
-    ds = ds.assign_coords(lat=("site", [10.0, -10.0] * 3))
-    samples = located(windows(ds, lags=0), ds)
-    training = np.arange(samples.sizes["sample"]) % 5 > 0
-    month = samples.time.dt.month.values
-    for baseline, key in ((site_seasonal_cycle, "site"), (pft_seasonal_cycle, "pft")):
-        season = np.where(samples.lat.values < 0, (month + 5) % 12 + 1, month)
-        predicted, group = baseline(samples, training), samples[key].values
-        for k in range(0, samples.sizes["sample"], 7):
-            same = training & (group == group[k]) & (season == season[k])
-            assert predicted[k] == pytest.approx(samples.NEE.values[same].mean())
+def test_every_scheme_scores_every_predictor_that_applies(towers, cube):
+    ds = towers(sites=8, years=3)
+    names = ["PFT seasonal cycle"]
+    for scheme in ("leave-year-out", "group-k-fold", "spatial-block", "knndm"):
+        cv = crossvalidate(ds, scheme=scheme, folds=3, groups="pft", target=cube(), **FAST | {"baselines": names})
+        assert cv["predictor"].values.tolist() == ["xnee", *names]
+        assert cv.attrs["scheme"] == scheme
+        assert int(cv["n"].sel(predictor="xnee", pft="all")) == cv.sizes["sample"]
+        assert np.isfinite(cv["R2"].sel(pft="all")).all()
+    assert cv.attrs["W"] <= cv.attrs["W_random"]
 
 
-def test_a_random_forest_learns_the_formula(towers):
-    samples = windows(towers(sites=10, years=6), lags=3)
-    training = np.arange(samples.sizes["sample"]) % 5 > 0
-    predicted = random_forest(samples, training)[~training]
-    assert np.corrcoef(predicted, samples.NEE.values[~training])[0, 1] > 0.9
+def test_all_baselines_that_apply_stand_beside_the_networks(towers):
+    cv = crossvalidate(towers(sites=5, years=2), scheme="temporal", **FAST | {"baselines": None})
+    there = [name for name in cv["predictor"].values.tolist() if "context" not in name]
+    assert there == [
+        "xnee", "PFT seasonal cycle", "site seasonal cycle", "random forest", "gradient boosting", "pooled LSTM"
+    ]  # fmt: skip
 
 
-def test_evaluate_shows_both_schemes(towers):
-    ds = towers(sites=10, years=2)
-    model = fit(ds, lags=1, members=1, training=QUICK)
-    scores = evaluate(ds, model, folds=3)
-    assert scores["scheme"].values.tolist() == ["temporal", "leave-site-out"]
-    temporal = float(scores["R2"].sel(scheme="temporal", predictor="xnee", pft="all"))
-    assert temporal == pytest.approx(float(model.scores["R2"].sel(split="test", pft="all")), rel=1e-4)
-    text = skill_table(scores)
-    assert "leave-site-out: 3 folds of sites, trained anew" in text
-    assert "random forest" in text
+def test_a_type_with_one_site_is_predicted_by_the_pooled_networks(towers):
+    cv = crossvalidate(towers(sites=5, years=2), folds=5, **FAST)
+    assert cv["sites"].sel(pft=["DBF", "all"]).values.tolist() == [1, 5]
+    assert np.isfinite(cv["predicted"]).all()
+    assert np.isnan(cv["R2_se"].sel(pft="DBF")).all()
 
 
-def test_one_scheme_is_no_skill_table(towers):
-    cv = crossvalidate(towers(), lags=1, scheme="temporal", members=1, training=QUICK)
-    with pytest.raises(ValueError, match="skill_table lays out what evaluate gives"):
-        skill_table(cv)
+def test_a_site_without_nee_is_as_if_it_were_not_there(towers):
+    ds = towers(sites=6, years=2)
+    empty = ds.copy(deep=True)
+    empty["NEE"][5] = np.nan
+    one, two = crossvalidate(empty, folds=5, **FAST), crossvalidate(ds.isel(site=slice(0, 5)), folds=5, **FAST)
+    np.testing.assert_array_equal(one["predicted"], two["predicted"])
+    with pytest.raises(ValueError, match="no complete window of 2 months"):
+        crossvalidate(ds.assign(NEE=ds.NEE * np.nan), **FAST)
 
 
-def test_evaluate_refuses_other_towers(towers):
-    ds = towers(sites=5, years=2)
-    model = fit(ds, lags=1, members=1, training=QUICK)
-    with pytest.raises(ValueError, match="needs the towers that the model was fitted on"):
-        evaluate(ds.isel(site=slice(0, 3)), model)
-    with pytest.raises(ValueError, match="month by month: 5 sites with 115 windows; got 5 sites with 95 windows"):
-        evaluate(ds.isel(time=slice(0, 20)), model)
-    with pytest.raises(ValueError, match="no month is left to test it on"):
-        evaluate(ds, fit(ds, lags=1, members=1, test_fraction=0, training=QUICK))
+def test_a_fold_without_predictions_is_refused(towers, monkeypatch):
+    def half(_samples, masks, **_settings):
+        return np.where(masks[1], np.nan, 1.0)
+
+    monkeypatch.setattr(crossval, "predict_held_out", half)
+    with pytest.raises(ValueError, match=r"fold 1 has windows that 'xnee' does not predict, of the sites \['T0"):
+        crossvalidate(towers(), folds=3, **FAST)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"folds": 1}, "at least 2 folds and 2 sites"),
-        ({"scheme": "random"}, "scheme must be 'leave-site-out'"),
+        ({"scheme": "random"}, "scheme must be one of 'temporal'"),
         ({"scheme": "temporal", "test_fraction": 0}, "no window is left to test on"),
+        ({"scheme": "group-k-fold"}, "needs groups="),
+        ({"baselines": ["site seasonal cycle"]}, "baselines of scheme 'leave-site-out'"),
     ],
 )
-def test_bad_schemes_are_refused(towers, settings, message):
+def test_bad_settings_are_refused_before_any_training(towers, settings, message, monkeypatch):
+    monkeypatch.setattr(crossval, "predict_held_out", None)
     with pytest.raises(ValueError, match=message):
-        crossvalidate(towers(), lags=1, training=QUICK, **settings)
+        crossvalidate(towers(), **FAST | settings)
 
 
 def test_one_site_cannot_be_left_out(towers):
     with pytest.raises(ValueError, match="at least 2 folds and 2 sites, got 10 folds and 1 sites"):
-        crossvalidate(towers(sites=1), lags=1, training=QUICK)
+        crossvalidate(towers(sites=1), **FAST)
+
+
+def test_leave_site_out_catches_a_planted_leak(towers):
+    """PA is made the site's own number, which tells its mean NEE once the site was seen, and nothing of others."""
+    rng = np.random.default_rng(4)
+    ds = towers(sites=24, years=4)
+    code = rng.permutation(24)
+    ds["NEE"] = 0.2 * ds["NEE"] + xr_like(rng.normal(0, 80, 24))
+    ds["PA"] = ds["TEMP"] * 0 + 900 + xr_like(code)
+    ds["PA"].attrs["units"], ds["NEE"].attrs["units"] = "hPa", "g C m-2 month-1"
+    settings = FAST | {"lags": 0, "folds": 4, "baselines": ["random forest"]}
+    known = crossvalidate(ds, ["TEMP", "PA"], scheme="temporal", **settings)
+    unseen = crossvalidate(ds, ["TEMP", "PA"], scheme="leave-site-out", **settings)
+    r2 = [float(cv["R2"].sel(predictor="random forest", pft="all")) for cv in (known, unseen)]
+    assert r2[0] > 0.8
+    assert r2[1] < 0.2
+    part = [float(cv["R2_part"].sel(predictor="random forest", pft="all", part="site mean")) for cv in (known, unseen)]
+    assert part[0] > 0.8 > 0.2 > part[1]
+
+
+def xr_like(values):
+    import xarray as xr
+
+    return xr.DataArray(values, dims="site")

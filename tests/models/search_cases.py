@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from xnee.models.per_pft import temporal_split, training_windows
 from xnee.models.search.folds import Material, inner_material
 from xnee.models.search.running import search
 from xnee.models.search.space import Space
+from xnee.models.training_set import temporal_split, training_windows
 
 SMALL = Space(
     hidden=(4, 8),

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from search_cases import SMALL, TINY, assert_same_table, material_of, run
 
-from xnee.models.per_pft import temporal_split, training_windows
 from xnee.models.search.choosing import choose
 from xnee.models.search.folds import Fold, inner_material
 from xnee.models.search.outcome import load_search
 from xnee.models.search.plan import job_seed, plan
 from xnee.models.search.running import search
 from xnee.models.search.space import Space, reference_space
+from xnee.models.training_set import temporal_split, training_windows
 
 # the space
 

@@ -44,9 +44,15 @@ def edit(folder, change):
     [
         (lambda card: card.update(format=99), "format 99 is newer than this xnee reads"),
         (lambda card: card.pop("window"), "cannot be read: 'window'"),
-        (lambda card: card["network"].update(hidden=7), "the settings ask for"),
-        (lambda card: card["network"].update(layers=2), "unexpected keyword argument 'layers'"),
-        (lambda card: card["ensembles"]["DBF"].update(target_mean=3.0), "gives fingerprint"),
+        (lambda card: card["ensembles"][0]["approach"]["network"].update(hidden=7), "the settings ask for"),
+        (
+            lambda card: card["ensembles"][0]["approach"]["network"].update(layers=2),
+            "unexpected keyword argument 'layers'",
+        ),
+        (lambda card: card["ensembles"][0].update(target_mean=3.0), "gives fingerprint"),
+        (lambda card: card.update(format=1), "format 1 is older than what this xnee reads"),
+        (lambda card: card["ensembles"].pop(), "it has networks for"),
+        (lambda card: card["ensembles"][0]["inputs"].update(drivers=["TEMP", "PAR"]), r"read \('TEMP', 'PAR'\)"),
     ],
 )
 def test_a_damaged_card_is_refused(fitted, tmp_path, change, message):

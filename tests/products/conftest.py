@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import dask
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import zarr
 
 from xnee.pft import PFTS, mix
 
 UNITS = {"units": "g C m-2 month-1"}
+
+
+def square(name, west, east, south=30, north=33):
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Feature", "properties": {"name": name}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+
+
+SQUARES = {"type": "FeatureCollection", "features": [square("West land", 100, 102.2), square("东", 102.2, 103.1)]}
+"""Two regions that share a border within a column of cells; the last columns are of neither."""
+
+
+class Counting:
+    """Counts the blocks of flux that are computed, and fails at one of them if told to."""
+
+    def __init__(self, fail_at=None):
+        self.calls, self.fail_at, self.lock = 0, fail_at, threading.Lock()
+
+    def __call__(self, block):
+        with self.lock:
+            self.calls += 1
+            if self.calls == self.fail_at:
+                msg = "no such driver here"
+                raise RuntimeError(msg)
+        return block
+
+
+def values(path):
+    """All numbers of a product as they stand on disk, by name; of a folder those of all files."""
+    if path.is_dir() and not (path / "zarr.json").is_file():
+        return {f"{file.name}/{name}": x for file in path.iterdir() for name, x in values(file).items()}
+    if path.is_dir():
+        group = zarr.open_group(path, mode="r")
+        return {name: group[name][...] for name in group.array_keys()}
+    with netCDF4.Dataset(path) as file:
+        file.set_auto_maskandscale(False)
+        return {name: variable[...] for name, variable in file.variables.items()}
+
+
+def assert_same_values(one, two):
+    one, two = values(one), values(two)
+    assert one.keys() == two.keys()
+    for name in one:
+        assert one[name].tobytes() == two[name].tobytes(), name
 
 
 def make_predicted(
@@ -29,7 +75,7 @@ def make_predicted(
     cover = random.random((len(PFTS), lat, lon)) * (random.random((len(PFTS), lat, lon)) > 0.4) / len(PFTS)
     cover[:, :, :3] = 0  # no forest in the first three columns: a whole column of tiles
     cover[PFTS.index("DNF")] = 0
-    season = 40 * np.cos(2 * np.pi * (time.month.to_numpy() - 1) / 12) - 10
+    season = 40 * np.cos(2 * np.pi * (time.month.to_numpy() - 1) / 12) - 10 - 0.5 * (time.year.to_numpy() - 2001)
     place = random.normal(size=(len(PFTS), 1, lat, lon))
     factor = 1 + 0.2 * np.arange(members) / max(1, members - 1)
     flux = factor[:, None, None, None, None] * (
@@ -54,14 +100,24 @@ def make_predicted(
             "fallback": ("pft", np.array([0, 1, 0, 0, 0], dtype="i1")),
         }
     )
-    sites = [{"site": "CN-Din", "licence": "CC-BY-4.0", "name": "鼎湖山"}]
+    facts = {"sites": ["CN-Din", "CN-Qia"], "site_licence": ["CC-BY-4.0", ""], "names": ["鼎湖山", "千烟洲"]}
     predicted.attrs = {
-        "model": json.dumps({"drivers": ["TEMP"], "sites": sites}, ensure_ascii=False),
+        "model": json.dumps({"drivers": ["TEMP"], "lags": gap, "provenance": facts}, ensure_ascii=False),
         "model_fingerprint": "c0ffee",
         "cube_fingerprint": "decade",
         "history": "2024-01-01T00:00:00Z xnee.predict",
     }
     return predicted
+
+
+def make_projected(*, crs="EPSG:8857", **options):
+    """Give the map in a projection of equal areas, cells of 50 km around the middle of China."""
+    from pyproj import Transformer
+
+    flat = make_predicted(**options).rename(lat="y", lon="x")
+    x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(102.0, 31.5)
+    axes = {dim: 50_000.0 * np.arange(flat.sizes[dim]) + round(start) for dim, start in (("y", y), ("x", x))}
+    return flat.assign_coords(axes).assign_attrs(flat.attrs, crs=crs)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 
 from xnee.grid import cell_area
-from xnee.products.budget import budget, budget_table, carbon_states
+from xnee.products.budget import budget, budget_table
 from xnee.products.store import open_product
+from xnee.products.totals import add_states, carbon_states, no_states
 
 from .conftest import make_predicted
 
@@ -121,8 +122,12 @@ def test_memory_or_dask_is_the_same(predicted):
 
 def test_states_of_parts_add_up(predicted):
     source = predicted.assign(area=cell_area(predicted["lat"], predicted["lon"]))
-    north, south = carbon_states(source.isel(lat=slice(4, None))), carbon_states(source.isel(lat=slice(4)))
-    xr.testing.assert_allclose((north + south).compute(), carbon_states(source).compute(), rtol=1e-12)
+    whole, north, south = (
+        carbon_states(part, xr.ones_like(part["area"]).expand_dims(region=["all"])).compute()
+        for part in (source, source.isel(lat=slice(4, None)), source.isel(lat=slice(4)))
+    )
+    xr.testing.assert_allclose(north + south, whole, rtol=1e-12)
+    xr.testing.assert_allclose(add_states(no_states(source, ["all"]), [north, south]), whole, rtol=1e-12)
 
 
 def test_product_and_map_have_one_budget(product, predicted):
@@ -147,9 +152,9 @@ def test_mean_year_is_of_whole_years():
     assert budget_table(mean).splitlines()[-1].startswith("mean year")
 
 
-@pytest.mark.parametrize("by", ["pft", (), ("season",)])
+@pytest.mark.parametrize("by", ["pft", (), ("decade",), None])
 def test_other_ways_to_add_up_are_refused(predicted, by):
-    with pytest.raises(ValueError, match="by must hold 'pft', 'year' or both"):
+    with pytest.raises(ValueError, match="by must hold 'pft', 'year', 'season' or 'month', or 'region'"):
         budget(predicted, by=by)
 
 

@@ -51,7 +51,7 @@ def test_bounds_are_the_days_of_the_month(decorated):
 
 def test_area_is_that_of_the_ellipsoid(decorated):
     expected = cell_area(decorated["lat"], decorated["lon"])
-    np.testing.assert_array_equal(decorated["area"], expected)
+    np.testing.assert_allclose(decorated["area"], expected, rtol=1e-13)
     assert decorated["area"].attrs["standard_name"] == "cell_area"
 
 
@@ -102,7 +102,10 @@ def wrong_units(ds):
         (lambda ds: ds.drop_vars("NEE"), "holds NEE, NEE_std, .*; NEE is missing"),
         (lambda ds: ds.drop_vars(["NEE_std", "fallback"]), "NEE_std, fallback are missing"),
         (wrong_units, "NEE must be in 'g C m-2 month-1', but it came with units 'umol m-2 s-1'"),
-        (lambda ds: ds.rename(lat="y", lon="x"), r"NEE must have the dimensions \('time', 'lat', 'lon'\)"),
+        (lambda ds: ds.rename(lat="row", lon="column"), r"a map has the dimensions \(time, lat, lon\)"),
+        (lambda ds: ds.isel(pft=0), r"NEE_member must have the dimensions \('member', 'pft', 'time', 'lat', 'lon'\)"),
+        (lambda ds: ds.rename(lat="y", lon="x"), "must say in which projection it is"),
+        (lambda ds: ds.rename(lat="y", lon="x").assign_attrs(crs="EPSG:4326"), "must be in a projection in metres"),
         (lambda ds: ds.isel(time=[0, 1, 3]), "month starts in a row"),
         (lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(14, "D")), "month starts in a row"),
         (lambda ds: ds.drop_vars("lat"), "lat has none"),

@@ -4,65 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import dask
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
 
 from xnee import unfinished
-from xnee.products import store
+from xnee.products import writing
 from xnee.products.budget import budget
 from xnee.products.cf import FILL
 from xnee.products.store import open_product, to_product
 
-from .conftest import make_predicted
-from .victim import ATTRS
+from .conftest import Counting, assert_same_values, make_predicted, values
+
+ATTRS = {"institution": "Institute of Tests"}
 
 MAPS = ["NEE", "NEE_std", "pft_fraction", "forest_fraction"]
 
 
 def write(predicted, path, **options):
     return to_product(predicted, path, progress=False, **options)
-
-
-def values(path):
-    """All numbers of a file as they stand on disk."""
-    if path.is_dir():
-        group = zarr.open_group(path, mode="r")
-        return {name: group[name][...] for name in group.array_keys()}
-    with netCDF4.Dataset(path) as file:
-        file.set_auto_maskandscale(False)
-        return {name: variable[...] for name, variable in file.variables.items()}
-
-
-def assert_same_values(one, two):
-    one, two = values(one), values(two)
-    assert one.keys() == two.keys()
-    for name in one:
-        assert one[name].tobytes() == two[name].tobytes(), name
-
-
-class Counting:
-    """Counts the blocks of flux that are computed, and fails at one of them if told to."""
-
-    def __init__(self, fail_at=None):
-        self.calls, self.fail_at, self.lock = 0, fail_at, threading.Lock()
-
-    def __call__(self, block):
-        with self.lock:
-            self.calls += 1
-            if self.calls == self.fail_at:
-                msg = "no such driver here"
-                raise RuntimeError(msg)
-        return block
 
 
 @pytest.mark.parametrize("name", ["nee.nc", "nee.zarr"])
@@ -75,7 +38,7 @@ def test_a_product_holds_what_was_predicted(predicted, tmp_path, name):
         np.testing.assert_array_equal(opened[variable], predicted[variable].astype("f4"))
     assert opened["pft"].values.tolist() == predicted["pft"].values.tolist()
     assert opened["fallback"].values.tolist() == [0, 1, 0, 0, 0]
-    assert json.loads(opened.attrs["model"])["sites"][0]["name"] == "鼎湖山"
+    assert json.loads(opened.attrs["model"])["provenance"]["names"][0] == "鼎湖山"
     xr.testing.assert_allclose(budget(opened), budget(predicted), rtol=1e-12)
 
 
@@ -158,43 +121,6 @@ def test_a_failing_tile_says_where_and_keeps_the_others(tmp_path):
     assert again.calls == 4 - 2
 
 
-def test_another_process_goes_on_where_one_was_killed(product, tmp_path):
-    target = tmp_path / "nee.nc"
-    assert kill(target, "tile", "5") == 4
-    watch = Counting()
-    write(make_predicted(chunk=2, watch=watch), target, attrs=ATTRS)
-    assert watch.calls == 9 - 4
-    assert os.listdir(tmp_path) == ["nee.nc"]
-    with xr.open_dataset(product) as one, xr.open_dataset(target) as two:
-        xr.testing.assert_equal(one[MAPS], two[MAPS])
-        xr.testing.assert_allclose(one["NEE_total"], two["NEE_total"], rtol=1e-12)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-@pytest.mark.parametrize("point", ["template", "before-note", "netcdf", "before-name", "after-name"])
-def test_a_kill_at_any_point_loses_nothing(tmp_path, suffix, point):
-    if (suffix, point) == (".zarr", "netcdf"):
-        return
-    whole = write(make_predicted(chunk=2), tmp_path / f"whole{suffix}", attrs=ATTRS)
-    target = tmp_path / f"nee{suffix}"
-    kill(target, point)
-    assert target.exists() == (point == "after-name")
-    write(make_predicted(chunk=2), target, attrs=ATTRS)
-    assert sorted(os.listdir(tmp_path)) == [target.name, whole.name]
-    assert_same_values(whole, target)
-
-
-def kill(target, *point):
-    """Let a process write until it kills itself; count the forest tiles that it finished."""
-    here = Path(__file__).parent
-    command = [sys.executable, "-W", "error::RuntimeWarning", str(here / "victim.py"), str(target), *point]
-    run = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(here.parent)}, check=False, timeout=60)
-    assert run.returncode == -signal.SIGKILL
-    notes = (target.with_name(target.name + ".partial") / "done").glob("*.json")
-    return sum(any(json.loads(note.read_text())["pft_area"]) for note in notes)
-
-
 def test_a_store_made_from_something_else_is_refused(tmp_path):
     target = tmp_path / "nee.nc"
     with pytest.raises(RuntimeError):
@@ -225,9 +151,9 @@ def test_a_tile_that_does_not_fit_is_not_written(predicted, tmp_path):
     region = {"lat": slice(0, 3), "lon": slice(0, 3)}
     tile = xr.Dataset({"NEE": predicted["NEE"].isel(lat=slice(3, 6), lon=slice(0, 3)).compute()})
     with pytest.raises(ValueError, match="came back with another lat than the store has"):
-        store._write_tile(place, template, tile, region)
+        writing._write_tile(place, template, tile, region)
     with pytest.raises(ValueError, match="came back with another NEE"):
-        store._write_tile(place, template, tile.drop_vars("lat").isel(lat=[0]), region)
+        writing._write_tile(place, template, tile.drop_vars("lat").isel(lat=[0]), region)
 
 
 # targets
@@ -239,7 +165,8 @@ def test_a_target_that_is_there_is_kept_unless_told_otherwise(predicted, tmp_pat
     before = values(target)["NEE"]
     other = make_predicted(seed=1)
     with pytest.raises(
-        FileExistsError, match=r"is there already\. Choose another name, move it away, or give overwrite"
+        FileExistsError,
+        match=r"is there already\. Choose another name, move it away, give overwrite=True to .*, or append=True",
     ):
         write(other, target)
     np.testing.assert_array_equal(values(target)["NEE"], before)
@@ -255,7 +182,7 @@ def refuse_access(*_):
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("nee.csv", {}, ValueError, "a product ends in .nc or .zarr; got 'nee.csv'"),
+        ("nee.csv", {}, ValueError, "a product ends in .nc or .zarr, or is a folder .*; got 'nee.csv'"),
         ("there/nee.nc", {}, FileNotFoundError, "the folder .*there of the product nee.nc does not exist"),
         ("nee.nc", {"tile": 4}, ValueError, "a whole number of the chunks of NEE, which are 3 x 3 cells; got 4"),
         ("nee.nc", {"tile": 0}, ValueError, "a whole number of the chunks"),

@@ -154,15 +154,77 @@ def climatology_cube(
 
 
 @app.command
-def fit(
+def search(
     sites: Path,
     *,
     out: Path,
     drivers: tuple[str, ...] | None = None,
     lags: int = 6,
+    seed: int = 0,
+    method: Literal["exhaustive", "halving"] = "exhaustive",
+    sample: int | None = None,
+    inner: Literal["temporal", "leave-site-out"] = "temporal",
+    folds: int = 3,
+    device: str = "cpu",
+    workers: int | None = None,
+) -> None:
+    """Try 3,600 combinations of hyper-parameters for each forest type, and print what to take.
+
+    Parameters
+    ----------
+    sites
+        File that "xnee towers" wrote.
+    out
+        Folder of the search. The same command goes on after a kill.
+    drivers
+        Names of the vocabulary, e.g. --drivers TEMP PRE PAR; by default all in the file.
+    lags
+        Months of history before the predicted month.
+    seed
+        Same seed, same table.
+    method
+        All trials to the end, or only the best quarter further, twice.
+    sample
+        Number of trials drawn at random; by default all.
+    inner
+        What scores a trial: blocks of months, or whole sites, of the training part.
+    folds
+        Inner folds.
+    device
+        cpu or cuda.
+    workers
+        Processes; by default one a core.
+    """
+    import xnee
+
+    found = xnee.search(
+        open_file(sites).load(),
+        None,
+        drivers,
+        lags=lags,
+        seed=seed,
+        out=out,
+        method=method,
+        sample=sample,
+        inner=inner,
+        folds=folds,
+        device=device,
+        workers=workers,
+    )
+    print(found)
+
+
+@app.command
+def fit(
+    sites: Path,
+    *,
+    out: Path,
+    drivers: tuple[str, ...] | None = None,
+    search: Path | None = None,
+    lags: int | None = None,
     members: int = 5,
     seed: int = 0,
-    strategy: Literal["per-pft", "pooled"] = "per-pft",
+    strategy: Literal["auto", "per-pft", "pooled", "fine-tuned"] = "auto",
     test_fraction: float = 0.2,
     device: str = "cpu",
 ) -> None:
@@ -176,14 +238,17 @@ def fit(
         Folder of the model; it must not exist.
     drivers
         Names of the vocabulary, e.g. --drivers TEMP PRE PAR; by default all in the file.
+    search
+        Folder of a search, in place of drivers: take what it chose.
     lags
-        Months of history before the predicted month.
+        Months of history before the predicted month; 6, or those of the search.
     members
         Networks per ensemble.
     seed
         Same seed, same model.
     strategy
-        Networks per type, or one ensemble for all types.
+        Networks per type, one ensemble for all types, that one trained on for each type, or what does best at sites
+        left out.
     test_fraction
         Share of each site's last windows that training never sees.
     device
@@ -192,9 +257,12 @@ def fit(
     import xnee
 
     check_free(out)
+    if search is not None and drivers is not None:
+        msg = "a search brings its own drivers; give --search or --drivers, not both."
+        raise ValueError(msg)
     model = xnee.fit(
         open_file(sites).load(),
-        drivers,
+        drivers if search is None else xnee.load_search(search),
         lags=lags,
         members=members,
         seed=seed,

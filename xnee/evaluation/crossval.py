@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.evaluation.baselines import Baseline, pft_seasonal_cycle, random_forest, site_seasonal_cycle
-from xnee.evaluation.splits import site_folds
-from xnee.models.ensembles import fit_ensembles
+from xnee.evaluation.baselines import BASELINES, POOLED_LSTM, choose_baselines
+from xnee.evaluation.networks import predict_held_out
+from xnee.evaluation.schemes import Folds, Scheme, hold_out, located
+from xnee.evaluation.scoring import score_predictors
+from xnee.models.approach import Approach
 from xnee.models.lstm import LSTMSpec
-from xnee.models.model import NEEModel
-from xnee.models.per_pft import Strategy, temporal_split, training_windows
+from xnee.models.per_pft import Strategy
 from xnee.models.training import FitSpec
-from xnee.pft import PFTS
-from xnee.scores import Tally, tally_dataset
-from xnee.variables import TARGET
-from xnee.windowing import WindowSpec
+from xnee.models.training_set import training_windows
+from xnee.variables import labels
 
-__all__ = ["BASELINES", "crossvalidate", "located", "score_predictors"]
+__all__ = ["Scheme", "baseline_predictions", "crossvalidate"]
 
 _log = logging.getLogger(__name__)
-Scheme = Literal["leave-site-out", "temporal"]
-
-BASELINES: Mapping[str, Mapping[str, Baseline]] = {
-    "temporal": {"site seasonal cycle": site_seasonal_cycle, "random forest": random_forest},
-    "leave-site-out": {"PFT seasonal cycle": pft_seasonal_cycle, "random forest": random_forest},
-}
-"""What stands beside the networks, by scheme. A left-out site has no seasonal cycle of its own."""
 
 
 def crossvalidate(
@@ -40,20 +32,26 @@ def crossvalidate(
     *,
     scheme: Scheme = "leave-site-out",
     folds: int = 10,
+    groups: str | None = None,
+    block: float = 500.0,
+    target: xr.Dataset | None = None,
+    baselines: Iterable[str] | None = None,
     lags: int = 6,
     members: int = 5,
     seed: int = 0,
-    strategy: Strategy = "per-pft",
+    strategy: Strategy | Mapping[str, Approach] = "auto",
+    context: bool | None = None,
+    bootstrap: bool = True,
     test_fraction: float = 0.2,
     min_windows: int = 24,
     network: LSTMSpec | None = None,
     training: FitSpec | None = None,
     device: str = "cpu",
 ) -> xr.Dataset:
-    """Measure skill on what training has not seen: other sites, or later months of the same sites.
+    """Measure skill on what training has not seen: other sites, or other months of the same sites.
 
-    Scaling and training happen anew inside each fold; the folds train side by side. Each window is predicted once,
-    by the networks of the fold that left it out.
+    Scaling, selection and training happen anew inside each fold; the folds train side by side. Each window is
+    predicted once, by the networks of the fold that left it out.
 
     Parameters
     ----------
@@ -62,127 +60,140 @@ def crossvalidate(
     drivers
         Names of the vocabulary; by default all that `sites` holds.
     scheme
-        ``"leave-site-out"``: whole sites are left out, in `folds` groups in which each type is spread evenly.
-        ``"temporal"``: the last `test_fraction` of every site, as in the reference study; one fold.
+        Towers never seen: ``"leave-site-out"``, in `folds` groups in which each type is spread evenly;
+        ``"group-k-fold"``, all sites of a group together; ``"spatial-block"``, all sites of a block of the Earth's
+        surface together; ``"knndm"``, groups as far from the rest as the forest of `target` is from the towers
+        (nearest-neighbour distance matching, Linnenbrink et al. 2024).
+        Other months of known towers: ``"temporal"``, the last `test_fraction` of every site, as in the reference
+        study; ``"leave-year-out"``, whole calendar years of all sites.
     folds
-        Groups of sites; as many as sites leaves out one at a time.
-    lags, members, seed, strategy, test_fraction, min_windows, network, training, device
-        As of `xnee.fit`. A type whose only site is left out is predicted by the pooled networks.
+        Rounds; as many as sites (groups, blocks, years) leaves out one at a time. ``"temporal"`` has one.
+    groups
+        For ``"group-k-fold"``: name of a coordinate of the sites, such as ``"name"`` or ``"pft"``.
+    block
+        For ``"spatial-block"``: side of a block, km.
+    target
+        For ``"knndm"``: the cube that will be predicted, with ``pft_fraction (pft, lat, lon)``.
+    baselines
+        Names of what stands beside the networks; by default all that apply: seasonal cycles of the type and (other
+        months only) of the site, random forest, gradient boosting, each of the two with and without the site's
+        context, and pooled networks. ``[]`` for none.
+    lags, members, seed, strategy, context, bootstrap, test_fraction, min_windows, network, training, device
+        As of `xnee.fit`; what ``strategy="auto"`` chooses, it chooses anew in each fold. A type
+        whose only site is left out is predicted by the pooled networks.
 
     Returns
     -------
     xarray.Dataset
-        ``R2``, ``MAE``, ``RMSE``, ``bias`` (g C m-2 month-1) and ``n`` over ``(predictor, pft)``: xnee and the
-        baselines of the scheme; ``predicted (predictor, sample)``, ``NEE (sample)`` and ``fold (sample)``.
+        Scores over ``(predictor, pft)``: ``R2``, ``NSE``, ``MAE``, ``RMSE``, ``bias`` (g C m-2 month-1), ``r``,
+        ``KGE``, ``n``, and with suffix ``_site``, ``_season`` and ``_part`` (site mean, seasonal cycle, anomaly,
+        interannual) by those; ``R2_se``, ``R2_low``, ``R2_high`` (5 and 95 %) and the same of RMSE from draws of
+        sites; ``predicted (predictor, sample)``, ``NEE (sample)`` and ``fold (sample)``. The first predictor is
+        ``"xnee"``. ``attrs`` tell the scheme; of ``"knndm"`` also how well distances match (km).
 
     Raises
     ------
     ValueError
-        If the scheme is unknown, there are too few sites, or `xnee.fit` would refuse the input.
+        If the scheme is unknown or lacks what it needs, there are too few sites, groups or years, a fold cannot be
+        predicted, or `xnee.fit` would refuse the input.
 
     Examples
     --------
     >>> from xnee.sources.synthetic import synthetic_towers
     >>> quick = FitSpec(epochs=1)
-    >>> cv = crossvalidate(synthetic_towers(), ["TEMP"], folds=2, lags=1, members=1, training=quick)
+    >>> cv = crossvalidate(synthetic_towers(), ["TEMP"], folds=2, lags=1, members=1, training=quick, baselines=[])
     >>> cv["R2"].dims
     ('predictor', 'pft')
     """
     samples = located(training_windows(sites, drivers, lags=lags), sites)
-    held_out = _held_out(samples, scheme, folds=folds, seed=seed, test_fraction=test_fraction)
-    network, training = network or LSTMSpec(), training or FitSpec()
-    fitted = fit_ensembles(
+    settings: dict[str, Any] = {
+        "members": members,
+        "seed": seed,
+        "strategy": strategy,
+        "context": context,
+        "bootstrap": bootstrap,
+        "min_windows": min_windows,
+        "network": network,
+        "training": training,
+        "device": device,
+    }
+    # chosen here, so that a wrong name is refused before the work
+    chosen = choose_baselines(
+        baselines, scheme=scheme, strategy=strategy if isinstance(strategy, str) else "by type", samples=samples
+    )
+    found = hold_out(
         samples,
-        [~mask for mask in held_out],
-        members=members,
+        sites,
+        scheme,
+        folds=folds,
         seed=seed,
-        strategy=strategy,
-        min_windows=min_windows,
-        network=network,
-        training=training,
-        device=device,
-        needed=[np.unique(samples["pft"].to_numpy()[mask]).tolist() for mask in held_out],
+        test_fraction=test_fraction,
+        groups=groups,
+        block=block,
+        target=target,
     )
-    window = WindowSpec(drivers=tuple(samples["driver"].to_numpy().tolist()), lags=lags)
-    predicted: dict[str, NDArray[np.floating]] = {"xnee": np.full(samples.sizes["sample"], np.nan)}
-    for mask, ensembles in zip(held_out, fitted, strict=True):
-        model = NEEModel(window, network, training, strategy, ensembles, xr.Dataset(), {}, device)
-        predicted["xnee"][mask] = model.predict_windows(samples.isel(sample=mask)).mean("member")
-    for name, baseline in BASELINES[scheme].items():
-        predicted[name] = np.full(samples.sizes["sample"], np.nan)
-        for mask in held_out:
-            predicted[name][mask] = baseline(samples, ~mask)[mask]
-    result = score_predictors(samples, predicted)
-    fold = np.select(held_out, range(len(held_out)), default=-1)
-    return result.assign_coords(fold=("sample", fold)).assign_attrs(scheme=scheme, folds=len(held_out))
+    _log.info("%s: %d folds of %d windows", scheme, len(found.masks), samples.sizes["sample"])
+    predicted = {"xnee": predict_held_out(samples, found.masks, **settings)}
+    predicted |= baseline_predictions(samples, found, chosen, scheme=scheme, **settings)
+    _check_predicted(samples, found, predicted)
+    fold = np.select(found.masks, range(len(found.masks)), default=-1)
+    notes = {"scheme": scheme, "folds": len(found.masks), "members": members, **found.report}
+    notes |= {"test_fraction": test_fraction} if scheme == "temporal" else {}
+    return score_predictors(samples, predicted).assign_coords(fold=("sample", fold)).assign_attrs(notes)
 
 
-def located(samples: xr.Dataset, sites: xr.Dataset) -> xr.Dataset:
-    """Give windows the latitude of their site, where the sites have one.
+def baseline_predictions(
+    samples: xr.Dataset, found: Folds, names: Iterable[str] | None, *, scheme: str, **settings: Any
+) -> dict[str, NDArray[np.float64]]:
+    """Predict what folds hold out with each baseline.
 
     Parameters
     ----------
     samples
-        Windows of `sites`.
-    sites
-        ``(site, time)``, with or without ``lat (site)``.
+        Windows with their place.
+    found
+        Folds of the scheme.
+    names
+        Names of baselines; None for all that apply.
+    scheme
+        Name of the scheme.
+    **settings
+        As of `predict_held_out`, for the pooled networks.
 
     Returns
     -------
-    xarray.Dataset
-        The windows, with ``lat (sample)`` in degrees north.
+    dict
+        By name, ``(sample,)``, g C m-2 month-1; NaN where no fold held the window out.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or does not apply.
     """
-    if "lat" not in sites.coords:
-        return samples
-    return samples.assign_coords(lat=("sample", sites["lat"].sel(site=samples["site"].to_numpy()).to_numpy()))
+    predicted = {}
+    for name in choose_baselines(names, scheme=scheme, strategy=settings["strategy"], samples=samples):
+        if name == POOLED_LSTM:
+            predicted[name] = predict_held_out(samples, found.masks, **{**settings, "strategy": "pooled"})
+        else:
+            predicted[name] = _baseline(samples, found, name)
+    return predicted
 
 
-def _held_out(
-    samples: xr.Dataset, scheme: str, *, folds: int, seed: int, test_fraction: float
-) -> list[NDArray[np.bool_]]:
-    if scheme == "temporal":
-        held_out = ~temporal_split(samples, test_fraction)
-        if not held_out.any():
-            msg = f"no window is left to test on: test_fraction is {test_fraction}. Hold some out, e.g. 0.2."
-            raise ValueError(msg)
-        return [held_out]
-    if scheme == "leave-site-out":
-        site = samples["site"].to_numpy()
-        groups = site_folds(site, samples["pft"].to_numpy(), folds=folds, seed=seed)
-        return [np.isin(site, group) for group in groups]
-    msg = f"scheme must be 'leave-site-out' or 'temporal', got {scheme!r}."
-    raise ValueError(msg)
+def _baseline(samples: xr.Dataset, found: Folds, name: str) -> NDArray[np.float64]:
+    predicted = np.full(samples.sizes["sample"], np.nan)
+    for mask in found.masks:
+        predicted[mask] = BASELINES[name](samples, ~mask)[mask]
+    return predicted
 
 
-def score_predictors(samples: xr.Dataset, predicted: Mapping[str, NDArray[np.floating]]) -> xr.Dataset:
-    """Score several predictors on the windows that all of them predict.
-
-    Parameters
-    ----------
-    samples
-        Windows with NEE and ``pft``.
-    predicted
-        By name, ``(sample,)``, NaN where a window was not held out.
-
-    Returns
-    -------
-    xarray.Dataset
-        Scores over ``(predictor, pft)``, pft with a last entry ``"all"``, beside the predictions themselves.
-    """
-    y, pft = samples[TARGET].to_numpy(), samples["pft"].to_numpy()
-    rows = [
-        [Tally.of(y[k], p[k]) for k in (((pft == n) | (n == "all")) for n in (*PFTS, "all"))]
-        for p in predicted.values()
-    ]
-    scores = tally_dataset(rows, ("predictor", "pft"))
-    by_sample = {name: samples[name] for name in ("site", "time", "pft") if name in samples.coords}
-    values = xr.Dataset(
-        {
-            "NEE": samples[TARGET],
-            "predicted": (("predictor", "sample"), np.stack(list(predicted.values())), samples[TARGET].attrs),
-        }
-    ).drop_vars([name for name in ("lat", *by_sample) if name in samples.coords])
-    values = values.assign_coords(
-        {f"sample_{name}" if name == "pft" else name: ("sample", value.to_numpy()) for name, value in by_sample.items()}
-    )
-    return scores.merge(values).assign_coords(predictor=list(predicted), pft=[*PFTS, "all"])
+def _check_predicted(samples: xr.Dataset, found: Folds, predicted: Mapping[str, NDArray[np.floating]]) -> None:
+    """Refuse a fold that could not be predicted: it would vanish from the scores."""
+    for name, values in predicted.items():
+        for number, mask in enumerate(found.masks):
+            if not np.isfinite(values[mask]).all():
+                lost = np.unique(labels(samples["site"])[mask & ~np.isfinite(values)]).tolist()
+                msg = (
+                    f"fold {number} has windows that {name!r} does not predict, of the sites {lost[:3]}: its values "
+                    "are missing or infinite. Train longer, more slowly or with fewer folds."
+                )
+                raise ValueError(msg)

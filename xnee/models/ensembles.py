@@ -3,107 +3,225 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.models.lstm import LSTMSpec
-from xnee.models.model import POOLED, Ensemble
-from xnee.models.scaling import Scaler, encode
-from xnee.models.training import FitSpec, Job, check_device, threads, train
-from xnee.pft import PFTS
-from xnee.variables import TARGET
+from xnee.models.approach import Approach
+from xnee.models.model import Ensemble
+from xnee.models.scaling import Inputs, Scaler, window_features
+from xnee.models.stopping import BestWeights
+from xnee.models.training import Job, check_device, threads, train
+from xnee.models.training_set import temporal_split
+from xnee.variables import TARGET, labels
 
 __all__ = ["cores", "fit_ensembles", "window_weight"]
 
-_Set = tuple[int, str, NDArray[np.int64]]
-"""Number of the mask, name of the ensemble, rows of its training windows."""
 _MODEL_ERROR = 20.0
 """g C m-2 month-1: about the error of such models at known towers; only its ratio to NEE_SE matters."""
+_SET_ASIDE = 0.2
+"""Share of each site's training windows, the last ones, that early stopping watches."""
 _STACK = 20
 """Networks that train as one stack at most."""
+
+
+_Key = tuple[int, Approach, str | None]
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Windows that one ensemble learns from."""
+
+    mask: int
+    approach: Approach
+    pft: str | None
+    """None: all types."""
+    rows: NDArray[np.int64]
+    start: Ensemble | None = None
+
+    @property
+    def settled(self) -> Approach:
+        """The approach with all settings; fine-tuned networks keep those of the pooled ones that they start from."""
+        if self.start:
+            return replace(self.approach, training=self.start.approach.training)
+        return self.approach.settled(self.rows.size)
 
 
 def fit_ensembles(
     samples: xr.Dataset,
     masks: Sequence[NDArray[np.bool_]],
+    approaches: Sequence[Mapping[str, Approach]],
     *,
     members: int,
     seed: int,
-    strategy: str,
     min_windows: int,
-    network: LSTMSpec,
-    training: FitSpec,
+    bootstrap: bool = True,
     device: str = "cpu",
-    needed: Sequence[Iterable[str]] | None = None,
 ) -> list[dict[str, Ensemble]]:
     """Train the ensembles of several training sets (one, or the folds of a cross-validation) side by side.
 
     Parameters
     ----------
     samples
-        Windows of all sites.
+        Windows of all sites, as of `xnee.windows`.
     masks
         One a training set: ``(sample,)``, True for training.
-    members, seed, strategy, min_windows, network, training, device
+    approaches
+        For each mask, the types that will be predicted, and how. What no type needs is not trained.
+    members, seed, min_windows, bootstrap, device
         As of `fit`.
-    needed
-        For each mask, the types that will be predicted; by default all five. What no type needs is not trained.
 
     Returns
     -------
     list of dict
-        For each mask, ensembles by PFT name or ``"pooled"``.
+        For each mask, ensembles by PFT; types that share networks hold the same object.
 
     Raises
     ------
     ValueError
-        If `members`, `strategy` or `device` is wrong or a mask keeps nothing.
+        If `members` or `device` is wrong or a mask keeps nothing.
     FloatingPointError
         If a network's weights are no longer finite.
     """
-    if members < 1 or strategy not in ("per-pft", POOLED):
-        msg = f"members must be at least 1 and strategy 'per-pft' or 'pooled', got {members} and {strategy!r}."
+    if isinstance(members, bool) or not isinstance(members, int | np.integer) or members < 1:
+        msg = f"members must be at least 1, a whole number; got {members!r}."
         raise ValueError(msg)
     check_device(device)
-    seed = int(seed)  # torch takes no numpy integer
-    x = encode(samples["x"].to_numpy(), samples["driver"].to_numpy().tolist())
-    y, site = samples[TARGET].to_numpy(), samples["site"].to_numpy()
-    sets = [
-        (number, name, rows)
-        for number, mask in enumerate(masks)
-        for name, rows in _training_sets(
-            samples["pft"].to_numpy(), mask, strategy, min_windows, PFTS if needed is None else needed[number]
-        ).items()
+    if not all(mask.any() for mask in masks):
+        msg = "a training set is empty: every window is held out. Lower test_fraction or use fewer folds."
+        raise ValueError(msg)
+    trainer = _Trainer(samples, members=int(members), seed=int(seed), bootstrap=bootstrap, device=device)
+    plans = [
+        {pft: _feasible(trainer, mask, pft, way, min_windows) for pft, way in wanted.items()}
+        for mask, wanted in zip(masks, approaches, strict=True)
     ]
-    weight = window_weight(samples)
+    # candidates for one training set come with the same mask: what they share is trained once
+    numbers = [next(k for k, other in enumerate(masks) if other is mask) for mask in masks]
+    first: dict[_Key, _Set] = {}
+    second: dict[_Key, _Set] = {}
+    for number, mask, plan in zip(numbers, masks, plans, strict=True):
+        for pft, way in plan.items():
+            own = np.flatnonzero(mask & (trainer.pft == pft))
+            pooled = way.pooled() if way.strategy == "fine-tuned" else way
+            if pooled.strategy == "pooled":
+                first[number, pooled, None] = _Set(number, pooled, None, np.flatnonzero(mask))
+            if way.strategy != "pooled":
+                (first if way.strategy == "per-pft" else second)[number, way, pft] = _Set(number, way, pft, own)
+    found = trainer.run(list(first.values()))
+    tuned = [replace(one, start=found[one.mask, one.approach.pooled(), None]) for one in second.values()]
+    found |= trainer.run(tuned)
+    return [
+        {pft: found[number, way, None if way.strategy == "pooled" else pft] for pft, way in plan.items()}
+        for number, plan in zip(numbers, plans, strict=True)
+    ]
 
-    def train_stack(stack: list[_Set]) -> list[tuple[int, str, Ensemble]]:
-        scalers = [Scaler.of(x[rows], y[rows]) for _, _, rows in stack]
-        seeds = [seed * 1000 + member for member in range(members)]
-        jobs = [
-            Job(one[2], scaler, k, network, training) for one, scaler in zip(stack, scalers, strict=True) for k in seeds
-        ]
+
+def _feasible(trainer: _Trainer, mask: NDArray[np.bool_], pft: str, way: Approach, min_windows: int) -> Approach:
+    """Give the pooled approach where a type has too few windows for networks of its own."""
+    enough = int((mask & (trainer.pft == pft)).sum()) >= min_windows
+    return way if enough or way.strategy == "pooled" else way.pooled()
+
+
+class _Trainer:
+    """Windows as arrays, and how to train on them."""
+
+    def __init__(self, samples: xr.Dataset, *, members: int, seed: int, bootstrap: bool, device: str) -> None:
+        self.samples, self.device = samples, device
+        self.drivers = tuple(labels(samples["driver"]).tolist())
+        self.y, self.site, self.pft = samples[TARGET].to_numpy(), labels(samples["site"]), labels(samples["pft"])
+        self.weight = window_weight(samples)
+        self.seeds = [seed * 1000 + member for member in range(members)]
+        self.bootstrap = bootstrap and members > 1
+        self._features: dict[Inputs, NDArray[np.floating]] = {}
+
+    def inputs(self, way: Approach) -> Inputs:
+        """Tell what networks of an approach read."""
+        return Inputs(drivers=self.drivers, context=way.context, pft=way.reads_pft)
+
+    def features(self, inputs: Inputs) -> NDArray[np.floating]:
+        """All windows as these inputs see them, made once."""
+        if inputs not in self._features:
+            self._features[inputs] = window_features(self.samples, inputs)
+        return self._features[inputs]
+
+    def run(self, sets: Sequence[_Set]) -> dict[_Key, Ensemble]:
+        """Train the ensemble of each set.
+
+        One thread a stack, one stack a core: the tensors are small, and threads that wait for each other inside each
+        operation are slower than one alone as soon as anything else runs on the machine.
+        """
+        for one in sets:
+            self.features(self.inputs(one.approach))  # before threads ask for them
+        result: dict[_Key, Ensemble] = {}
+        with ThreadPoolExecutor(1 if self.device != "cpu" else cores()) as pool:
+            stacks = _stacks(sets, len(self.seeds))
+            for stack, ensembles in zip(stacks, pool.map(self._train, stacks), strict=True):
+                result |= {(s.mask, s.approach, s.pft): e for s, e in zip(stack, ensembles, strict=True)}
+        return result
+
+    def _train(self, stack: list[_Set]) -> list[Ensemble]:
+        inputs, members = self.inputs(stack[0].approach), len(self.seeds)
+        x = self.features(inputs)
+        scalers = [one.start.scaler if one.start else Scaler.of(x[one.rows], self.y[one.rows]) for one in stack]
+        jobs = [job for one, scaler in zip(stack, scalers, strict=True) for job in self._jobs(one, scaler)]
         with threads(1):
-            trained = train(x, y, jobs, weight=weight, device=device)
+            trained = self._trained(x, jobs)
         _check_finite(trained, jobs)
         parts = [{key: w[k : k + members] for key, w in trained.items()} for k in range(0, len(jobs), members)]
         return [
-            (number, name, Ensemble(weights, scaler, rows.size, tuple(np.unique(site[rows]).tolist())))
-            for (number, name, rows), weights, scaler in zip(stack, parts, scalers, strict=True)
+            Ensemble(
+                weights, scaler, inputs, one.settled, one.rows.size, tuple(np.unique(self.site[one.rows]).tolist())
+            )
+            for one, weights, scaler in zip(stack, parts, scalers, strict=True)
         ]
 
-    # One thread a stack, one stack a core: the tensors are small, and threads that wait for each other inside each
-    # operation are slower than one alone as soon as anything else runs on the machine.
-    result: list[dict[str, Ensemble]] = [{} for _ in masks]
-    with ThreadPoolExecutor(1 if device != "cpu" else cores()) as pool:
-        for number, name, ensemble in chain.from_iterable(pool.map(train_stack, _stacks(sets, members))):
-            result[number][name] = ensemble
-    return result
+    def _trained(self, x: NDArray[np.floating], jobs: list[Job]) -> dict[str, NDArray[np.float32]]:
+        """Train to the end, or until nothing gets better on windows set aside."""
+        patience = jobs[0].training.patience
+        if patience is None:
+            return train(x, self.y, jobs, weight=self.weight, device=self.device)
+        learned = [temporal_split(self.samples.isel(sample=job.samples), _SET_ASIDE) for job in jobs]
+        watched = [
+            job.samples[~keep] if (~keep).any() else job.samples for job, keep in zip(jobs, learned, strict=True)
+        ]
+        jobs = [
+            replace(job, samples=job.samples[keep], share=None if job.share is None else job.share[keep])
+            for job, keep in zip(jobs, learned, strict=True)
+        ]
+        best = BestWeights(x, self.y, jobs, watched, patience=patience)
+        train(x, self.y, jobs, weight=self.weight, device=self.device, on_epoch=best)
+        return best.weights
+
+    def _jobs(self, one: _Set, scaler: Scaler) -> list[Job]:
+        way = one.settled
+        training = way.tuning if one.start else way.training
+        assert training is not None
+        return [
+            Job(
+                one.rows,
+                scaler,
+                seed,
+                way.network,
+                training,
+                start={key: value[k] for key, value in one.start.weights.items()} if one.start else None,
+                share=self._draw(one.rows, seed) if self.bootstrap else None,
+            )
+            for k, seed in enumerate(self.seeds)
+        ]
+
+    def _draw(self, rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+        """Draw a weight for each site, the same for a site in every set (Bayesian bootstrap, Rubin 1981).
+
+        Drawing sites with replacement would leave every third one out of a member: where a type has two that is no
+        spread but another model, and known towers were predicted worse (R2 0.80 instead of 0.84 on 67 of them).
+        """
+        names, inverse = np.unique(self.site[rows], return_inverse=True)
+        drawn = [np.random.default_rng([seed, *name.encode()]).exponential() for name in names]
+        return np.array(drawn)[inverse]
 
 
 def _check_finite(weights: Mapping[str, NDArray[np.float32]], jobs: Sequence[Job]) -> None:
@@ -127,35 +245,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _training_sets(
-    pft: NDArray[np.str_], mask: NDArray[np.bool_], strategy: str, min_windows: int, needed: Iterable[str]
-) -> dict[str, NDArray[np.int64]]:
-    """Rows to train on by ensemble name; the pooled one is there only if some type will need it."""
-    if not mask.any():
-        msg = "a training set is empty: every window is held out. Lower test_fraction or use fewer folds."
-        raise ValueError(msg)
-    sets = {}
-    if strategy == "per-pft":
-        sets = {name: np.flatnonzero(mask & (pft == name)) for name in needed}
-        sets = {name: rows for name, rows in sets.items() if rows.size >= min_windows}
-    if set(needed) - set(sets):
-        sets[POOLED] = np.flatnonzero(mask)
-    return sets
-
-
-def _stacks(sets: list[_Set], members: int) -> list[list[_Set]]:
-    """Put training sets of like size into stacks, the largest first.
+def _stacks(sets: Sequence[_Set], members: int) -> list[list[_Set]]:
+    """Put training sets of like size that train alike into stacks, the largest first.
 
     In one stack the small sets idle while the large ones finish an epoch; a stack too tall falls out of the cache.
     """
     stacks: list[list[_Set]] = []
-    for one in sorted(sets, key=lambda item: -item[2].size):
-        alike = stacks and one[2].size > 0.75 * stacks[-1][0][2].size
-        if alike and (len(stacks[-1]) + 1) * members <= _STACK:
-            stacks[-1].append(one)
+    for one in sorted(sets, key=lambda item: (repr(item.settled), -item.rows.size)):
+        last = stacks[-1] if stacks else None
+        alike = last and one.settled == last[0].settled and one.rows.size > 0.75 * last[0].rows.size
+        if last and alike and (len(last) + 1) * members <= _STACK:
+            last.append(one)
         else:
             stacks.append([one])
-    return stacks
+    return sorted(stacks, key=lambda stack: -stack[0].rows.size)
 
 
 def window_weight(samples: xr.Dataset) -> NDArray[np.float64]:
@@ -163,12 +266,14 @@ def window_weight(samples: xr.Dataset) -> NDArray[np.float64]:
 
     One over the root of its site's number of windows, so that long records do not rule; times the share of the
     model's own error in the total error variance, so that a month that is badly known counts less. A month without
-    a standard error takes the median of those that have one.
+    a standard error takes the median of those that have one. Where no month has one, the share of the month that was
+    measured (``NEE_QC``) is the weight, at least a tenth.
 
     Parameters
     ----------
     samples
-        Windows with coordinate ``site`` and, where known, ``NEE_SE (sample)`` in g C m-2 month-1.
+        Windows with coordinate ``site`` and, where known, ``NEE_SE (sample)`` in g C m-2 month-1 or ``NEE_QC
+        (sample)``, 0 to 1.
 
     Returns
     -------
@@ -181,5 +286,8 @@ def window_weight(samples: xr.Dataset) -> NDArray[np.float64]:
         error = samples[f"{TARGET}_SE"].to_numpy()
         if np.isfinite(error).any():
             error = np.where(np.isfinite(error), error, np.nanmedian(error))
-            weight = weight / (1 + (error / _MODEL_ERROR) ** 2)
+            return np.asarray(weight / (1 + (error / _MODEL_ERROR) ** 2))
+    if f"{TARGET}_QC" in samples:
+        share = samples[f"{TARGET}_QC"].to_numpy()
+        weight = weight * np.clip(np.where(np.isfinite(share), share, 1), 0.1, 1)
     return np.asarray(weight)

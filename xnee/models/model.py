@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,27 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.models.lstm import LSTMSpec, forward_series
-from xnee.models.scaling import Scaler, encode
-from xnee.models.training import FitSpec, threads
+from xnee.context import STATISTICS, series_context
+from xnee.models.approach import Approach
+from xnee.models.inference import run_ensemble
+from xnee.models.scaling import Inputs, Scaler
 from xnee.pft import PFTS, check_pfts
 from xnee.variables import labels
-from xnee.windowing import WindowSpec, complete
+from xnee.windowing import WindowSpec
 
-__all__ = ["POOLED", "Ensemble", "NEEModel"]
-
-POOLED = "pooled"
-_BLOCK_BYTES = 64_000_000
-"""Gate activations that a kernel call may hold; series are fed in blocks of this size."""
+__all__ = ["Ensemble", "NEEModel"]
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks trained on the same windows from different seeds.
+    """Networks trained alike from different seeds.
 
     Parameters
     ----------
@@ -41,6 +36,10 @@ class Ensemble:
         As of `xnee.models.lstm.initial_weights`; the network axis counts members.
     scaler
         Scales of the training windows.
+    inputs
+        What the networks read.
+    approach
+        How they came about.
     windows
         Number of training windows.
     sites
@@ -49,6 +48,8 @@ class Ensemble:
 
     weights: Mapping[str, NDArray[np.float32]]
     scaler: Scaler
+    inputs: Inputs
+    approach: Approach
     windows: int
     sites: tuple[str, ...]
 
@@ -60,7 +61,7 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class NEEModel:
-    """A fitted model of monthly NEE: an ensemble of LSTMs per plant functional type.
+    """A fitted model of monthly NEE: an ensemble of LSTMs for each plant functional type.
 
     There is no unfitted NEEModel: `xnee.fit` and `xnee.load_model` give finished ones.
 
@@ -68,26 +69,25 @@ class NEEModel:
     ----------
     window
         Drivers, lags and target.
-    network, training
-        Shape of the networks and how they were trained.
-    strategy
-        ``"per-pft"`` or ``"pooled"``.
     ensembles
-        By name: a PFT, or ``"pooled"`` for the one trained on all.
+        By PFT. Types that share pooled networks hold the same `Ensemble`.
+    fallback
+        PFTs that had too few windows for a say of their own: what predicts them has learned from other types.
+    strategy
+        What `xnee.fit` was asked for; ``ensembles[pft].approach`` tells what became of it.
     scores
         Dataset of R2, MAE, RMSE (g C m-2 month-1), bias and n by ``split`` and ``pft``, and by ``split`` and
         ``site`` with the suffix ``_site``.
     provenance
-        Sites with licences, versions, counts: plain JSON values.
+        Sites with licences, versions, counts, settings: plain JSON values.
     device
         Where predictions run, ``"cpu"`` or ``"cuda"``.
     """
 
     window: WindowSpec
-    network: LSTMSpec
-    training: FitSpec
-    strategy: str
     ensembles: Mapping[str, Ensemble]
+    fallback: tuple[str, ...]
+    strategy: str
     scores: xr.Dataset
     provenance: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
@@ -97,33 +97,22 @@ class NEEModel:
         """Networks in each ensemble."""
         return next(iter(self.ensembles.values())).members
 
-    @property
-    def fallback(self) -> tuple[str, ...]:
-        """PFTs that had too few windows for networks of their own and are predicted by the pooled ones."""
-        return tuple(pft for pft in PFTS if self.strategy == "per-pft" and pft not in self.ensembles)
-
-    def ensemble(self, pft: str) -> Ensemble:
-        """Give the ensemble that predicts a PFT.
-
-        Parameters
-        ----------
-        pft
-            One of ``xnee.PFTS``.
+    def distinct(self) -> dict[tuple[str, ...], Ensemble]:
+        """Give each ensemble once, with the types that it predicts.
 
         Returns
         -------
-        Ensemble
-            Its own, else the pooled one.
-
-        Raises
-        ------
-        ValueError
-            If the name is not a PFT.
+        dict
+            Ensembles by tuples of PFTs, in the order of ``xnee.PFTS``.
         """
-        check_pfts([pft])
-        return self.ensembles[pft] if pft in self.ensembles else self.ensembles[POOLED]
+        shared: dict[int, list[str]] = {}
+        for pft in self.ensembles:
+            shared.setdefault(id(self.ensembles[pft]), []).append(pft)
+        return {tuple(pfts): self.ensembles[pfts[0]] for pfts in shared.values()}
 
-    def predict_series(self, pft: str, x: NDArray[np.floating]) -> NDArray[np.float32]:
+    def predict_series(
+        self, pft: str, x: NDArray[np.floating], context: NDArray[np.floating] | None = None
+    ) -> NDArray[np.float32]:
         """Predict every month of driver series that has a complete past.
 
         The one road to numbers: towers, tests and maps all come here.
@@ -134,14 +123,38 @@ class NEEModel:
             Type of forest that the series grow on.
         x
             ``(series, time, driver)``, canonical units, drivers as in ``window.drivers``.
+        context
+            ``(series, statistic, driver)``, what the places are like in the long run, as of
+            `xnee.context.series_context`; by default that of `x` itself. Networks without context ignore it.
 
         Returns
         -------
         numpy.ndarray
             ``(member, series, time)``, g C m-2 month-1, positive into the atmosphere; NaN in the first `lags`
             months and wherever a window holds a gap.
+
+        Raises
+        ------
+        ValueError
+            If the name is not a PFT.
         """
-        return _run(self.ensemble(pft), x, self.window, self.device)
+        check_pfts([pft])
+        ensemble = self.ensembles[pft]
+        if context is None:
+            if ensemble.inputs.statistics:
+                context = series_context(x, self.window.drivers)
+            else:
+                context = np.zeros((len(x), len(STATISTICS), x.shape[-1]), dtype="f4")
+        return run_ensemble(
+            ensemble.weights,
+            ensemble.scaler,
+            ensemble.inputs,
+            x,
+            context=context,
+            pft=pft,
+            length=self.window.length,
+            device=self.device,
+        )
 
     def predict_windows(self, samples: xr.Dataset) -> xr.DataArray:
         """Predict samples made by `xnee.windows`.
@@ -149,7 +162,7 @@ class NEEModel:
         Parameters
         ----------
         samples
-            ``x (sample, lag, driver)`` with coordinate ``pft (sample)``.
+            ``x (sample, lag, driver)`` and ``context (sample, statistic, driver)`` with coordinate ``pft (sample)``.
 
         Returns
         -------
@@ -169,9 +182,11 @@ class NEEModel:
             raise ValueError(msg)
         pft = labels(samples["pft"])
         y = np.full((self.members, pft.size), np.nan, dtype="f4")
-        x = samples["x"].sel(driver=list(self.window.drivers)).to_numpy()
+        own = samples[["x", "context"]].sel(driver=list(self.window.drivers))
+        x, context = own["x"].to_numpy(), own["context"].to_numpy()
         for name in np.unique(pft):
-            y[:, pft == name] = self.predict_series(str(name), x[pft == name])[..., -1]
+            rows = pft == name
+            y[:, rows] = self.predict_series(str(name), x[rows], context[rows])[..., -1]
         by_sample = {name: samples[name] for name in ("site", "time", "pft") if name in samples.coords}
         return xr.DataArray(y, dims=("member", "sample"), coords=by_sample)
 
@@ -179,11 +194,9 @@ class NEEModel:
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when a weight, a scale or a setting does."""
         digest = hashlib.sha256()
-        specs = {"window": asdict(self.window), "network": asdict(self.network), "strategy": self.strategy}
-        digest.update(json.dumps(specs, sort_keys=True).encode())
-        for name in sorted(self.ensembles):
-            ensemble = self.ensembles[name]
-            digest.update(name.encode())
+        digest.update(json.dumps(asdict(self.window), sort_keys=True).encode())
+        for pfts, ensemble in self.distinct().items():
+            digest.update(json.dumps([pfts, asdict(ensemble.inputs), asdict(ensemble.approach)]).encode())
             for key in sorted(ensemble.weights):
                 digest.update(np.ascontiguousarray(ensemble.weights[key]).tobytes())
             scaler = ensemble.scaler
@@ -225,19 +238,19 @@ class NEEModel:
             Lines of text, as printed by ``repr``.
         """
         head = (
-            f"<NEEModel {self.strategy}, {self.members} LSTMs of {self.network.hidden} per type, lags 0-"
-            f"{self.window.lags} months, fingerprint {self.fingerprint}>\n"
+            f"<NEEModel {self.strategy}, {self.members} LSTMs per type, lags 0-{self.window.lags} months, "
+            f"fingerprint {self.fingerprint}>\n"
             f"drivers: {', '.join(self.window.drivers)}\n"
             f"held out: the last {self.provenance.get('test_fraction', 0):.0%} of each site's windows\n"
-            f"{'PFT':<6}{'windows':>8}{'sites':>6}{'train R2':>10}{'test R2':>9}{'MAE':>7}{'RMSE':>7}   g C m-2 month-1"
+            f"{'PFT':<6}{'windows':>8}{'sites':>6}{'train R2':>10}{'test R2':>9}{'MAE':>7}{'RMSE':>7}"
+            "   g C m-2 month-1   networks"
         )
-        rows = [self._row(pft) for pft in PFTS]
-        if POOLED not in self.ensembles:
-            return "\n".join([head, *rows])
-        pool = self.ensembles[POOLED]
-        who = f"* too few windows ({', '.join(self.fallback)}): p" if self.fallback else "P"
-        note = f"{who}redicted by one ensemble of {pool.windows} windows of {len(pool.sites)} sites of all types"
-        return "\n".join([head, *rows, note])
+        lines = [head, *(self._row(pft) for pft in PFTS)]
+        if self.fallback:
+            lines.append(
+                f"* too few windows ({', '.join(self.fallback)}): predicted by networks that learned from other types"
+            )
+        return "\n".join(lines)
 
     def _row(self, pft: str) -> str:
         s = self.scores.sel(pft=pft)
@@ -246,7 +259,9 @@ class NEEModel:
         values = (float(s["R2"].sel(split="train")), float(test["R2"]), float(test["MAE"]), float(test["RMSE"]))
         shown = "{:>10.2f}{:>9.2f}{:>7.1f}{:>7.1f}".format(*values).replace("nan", "  -")
         mark = "*" if pft in self.fallback else ""
-        return f"{pft + mark:<6}{windows:>8}{sites:>6}{shown}"
+        ensemble = self.ensembles[pft]
+        how = f"{ensemble.approach}, {ensemble.approach.network.hidden} units, {ensemble.windows} windows"
+        return f"{pft + mark:<6}{windows:>8}{sites:>6}{shown}{'':>20}{how}"
 
     def __repr__(self) -> str:
         """Describe the model as text."""
@@ -255,24 +270,3 @@ class NEEModel:
     def _repr_html_(self) -> str:
         """Describe the model in a notebook."""
         return f"<pre>{html.escape(self.to_text())}</pre>{self.scores._repr_html_()}"
-
-
-def _run(ensemble: Ensemble, x: NDArray[np.floating], window: WindowSpec, device: str) -> NDArray[np.float32]:
-    """Evaluate an ensemble on series, in blocks of bounded memory; see `NEEModel.predict_series`."""
-    series, months, _ = x.shape
-    y = np.full((ensemble.members, series, months), np.nan, dtype="f4")
-    known = complete(x, window.length)
-    weights = {name: torch.from_numpy(np.ascontiguousarray(w)).to(device) for name, w in ensemble.weights.items()}
-    hidden = weights["head"].shape[1]
-    block = max(1, _BLOCK_BYTES // (ensemble.members * months * 4 * hidden * 4))
-    rows = np.flatnonzero(known.any(axis=1))
-    # dask runs tiles side by side: threads of threads would only get in each other's way
-    worker = threading.current_thread() is not threading.main_thread()
-    with torch.inference_mode(), threads(1 if worker else torch.get_num_threads()):
-        for start in range(0, rows.size, block):
-            chosen = rows[start : start + block]
-            features = np.nan_to_num(ensemble.scaler.features(encode(x[chosen], window.drivers)))
-            scaled = forward_series(weights, torch.from_numpy(features).to(device)[None], window.length).cpu().numpy()
-            y[:, chosen, window.lags :] = ensemble.scaler.to_target(scaled)
-    y[:, ~known] = np.nan
-    return y

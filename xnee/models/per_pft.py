@@ -1,9 +1,10 @@
-"""One ensemble of LSTMs for each plant functional type, and what stands in where towers are too few."""
+"""Fitting: an ensemble of LSTMs for each plant functional type."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Literal
@@ -12,60 +13,85 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xnee.models.approach import Approach, approach
 from xnee.models.ensembles import fit_ensembles
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import NEEModel
+from xnee.models.search.outcome import Search
+from xnee.models.selection import Selection, select_approaches
 from xnee.models.training import FitSpec
-from xnee.pft import check_pfts
+from xnee.models.training_set import temporal_split, training_windows, windows_digest
+from xnee.pft import PFTS, check_pfts
 from xnee.scores import score_windows
-from xnee.variables import TARGET, labels
-from xnee.windowing import WindowSpec, windows
+from xnee.variables import labels
+from xnee.windowing import WindowSpec
 
-__all__ = ["fit", "same_windows", "temporal_split", "training_windows"]
+__all__ = ["Strategy", "choose_approaches", "fit"]
 
-Strategy = Literal["per-pft", "pooled"]
+Strategy = Literal["auto", "per-pft", "pooled", "fine-tuned"]
+_log = logging.getLogger(__name__)
 
 
-def temporal_split(samples: xr.Dataset, test_fraction: float) -> NDArray[np.bool_]:
-    """Hold out the last windows of every site.
+def choose_approaches(
+    samples: xr.Dataset,
+    masks: Sequence[NDArray[np.bool_]],
+    *,
+    strategy: str | Mapping[str, Approach],
+    context: bool | None,
+    network: LSTMSpec | None,
+    training: FitSpec | None,
+    seed: int,
+    min_windows: int,
+    bootstrap: bool,
+    device: str,
+) -> list[Selection]:
+    """Turn a strategy into an approach for each type, for each of several training sets.
 
     Parameters
     ----------
     samples
-        Windows with coordinates ``site`` and ``time`` by sample.
-    test_fraction
-        Share of each site's windows, from 0 to below 1, rounded down.
+        Windows of all sites.
+    masks
+        ``(sample,)`` each, True for training.
+    strategy, context, network, training, seed, min_windows, bootstrap, device
+        As of `fit`.
 
     Returns
     -------
-    numpy.ndarray
-        ``(sample,)``, True for training.
+    list of Selection
+        One a mask.
 
     Raises
     ------
     ValueError
-        If `test_fraction` is out of range.
+        If the strategy is unknown.
     """
-    if not 0 <= test_fraction < 1:
-        msg = f"test_fraction must be at least 0 and below 1, got {test_fraction}."
-        raise ValueError(msg)
-    site, time = samples["site"].to_numpy(), samples["time"].to_numpy()
-    train_mask = np.ones(site.size, dtype=bool)
-    for name in np.unique(site):
-        rows = np.flatnonzero(site == name)
-        rows = rows[np.argsort(time[rows])]
-        train_mask[rows[rows.size - int(rows.size * test_fraction) :]] = False
-    return train_mask
+    if isinstance(strategy, Mapping):
+        check_pfts(strategy)
+        ways = {pft: strategy.get(pft, approach("pooled", context=True)) for pft in PFTS}
+        return [Selection(ways, [])] * len(masks)
+    if strategy != "auto":
+        one = approach(strategy, context=context is not False, network=network, training=training)
+        return [Selection(dict.fromkeys(PFTS, one), [])] * len(masks)
+    # what did best on the real towers first: another must be surely better
+    tried = [(way, context is not False) for way in ("fine-tuned", "pooled", "per-pft")]
+    tried += [("pooled", False)] if context is None else []
+    candidates = [approach(way, context=c, network=network, training=training) for way, c in tried]
+    return select_approaches(
+        samples, masks, candidates, seed=seed, min_windows=min_windows, bootstrap=bootstrap, device=device
+    )
 
 
 def fit(
     sites: xr.Dataset,
-    drivers: Iterable[str] | None = None,
+    drivers: Iterable[str] | Search | None = None,
     *,
-    lags: int = 6,
+    lags: int | None = None,
     members: int = 5,
     seed: int = 0,
-    strategy: Strategy = "per-pft",
+    strategy: Strategy | Mapping[str, Approach] = "auto",
+    context: bool | None = None,
+    bootstrap: bool = True,
     test_fraction: float = 0.2,
     min_windows: int = 24,
     network: LSTMSpec | None = None,
@@ -80,22 +106,33 @@ def fit(
         ``(site, time)`` with NEE, drivers and the coordinate ``pft (site)``, canonical units. Where there is a
         standard error ``NEE_SE``, months that are badly known count less.
     drivers
-        Names of the vocabulary; by default all that `sites` holds.
+        Names of the vocabulary; by default all that `sites` holds. Or a finished `Search`: its drivers, lags and
+        held-out months, and for each type that it searched the network and training that it chose.
     lags
-        Months of history before the target month.
+        Months of history before the target month; 6, or those of the search.
     members
-        Networks per ensemble, each from its own seed. Their spread is the model's own uncertainty only.
+        Networks per ensemble, each from its own seed.
     seed
         Same seed, same model.
     strategy
-        ``"per-pft"``: networks for each type, and pooled ones for the types with fewer than `min_windows`
-        training windows; ``"pooled"``: one ensemble for all types.
+        ``"per-pft"``: networks for each type; ``"pooled"``: one ensemble for all types, with the type as an input;
+        ``"fine-tuned"``: pooled, then trained on for each type; ``"auto"``: for each type the one that does best at
+        sites left out of the training part, see `xnee.models.selection.select_approaches` and
+        ``provenance["selection"]``. Or an `Approach`
+        for each type by name. Types with fewer than `min_windows` training windows are predicted by pooled networks
+        in any case.
+    context
+        Whether networks read what a site is like in the long run (`xnee.site_context`); by default they do, and
+        ``"auto"`` tries pooled ones without it, too.
+    bootstrap
+        Whether each member weighs sites by chance (Bayesian bootstrap: exponential weights, Rubin 1981), so that the
+        members' spread holds what depends on which towers there happen to be. A single member weighs all alike.
     test_fraction
-        Share of each site's windows, the last in time, that scaling and training never see.
+        Share of each site's windows, the last in time, that scaling, selection and training never see.
     min_windows
         Training windows that a type needs for networks of its own.
     network, training
-        Shape and settings; see `LSTMSpec` and `FitSpec`.
+        Shape and settings; by default those that suit the strategy.
     device
         ``"cpu"`` or ``"cuda"``.
 
@@ -114,33 +151,39 @@ def fit(
     --------
     >>> from xnee.sources.synthetic import synthetic_towers
     >>> quick = FitSpec(epochs=2)
-    >>> model = fit(synthetic_towers(), ["TEMP", "PAR"], lags=2, members=1, training=quick)
-    >>> sorted(model.ensembles)
-    ['DBF', 'DNF', 'EBF', 'ENF', 'MF']
+    >>> model = fit(synthetic_towers(), ["TEMP", "PAR"], lags=2, members=1, strategy="pooled", training=quick)
+    >>> model.ensembles["MF"] is model.ensembles["DBF"]
+    True
     """
-    network, training = network or LSTMSpec(), training or FitSpec()
-    samples = training_windows(sites, drivers, lags=lags)
+    if isinstance(drivers, Search):
+        lags, test_fraction = _agreed(drivers, lags), float(drivers.settings["test_fraction"])
+        names, strategy, asked = drivers.settings["drivers"], _searched(drivers), "searched"
+    else:
+        lags, names = 6 if lags is None else lags, drivers
+        asked = strategy if isinstance(strategy, str) else "by type"
+    samples = training_windows(sites, names, lags=lags)
     keep = temporal_split(samples, test_fraction)
-    provenance = _provenance(sites, samples, seed=int(seed), test_fraction=test_fraction, min_windows=min_windows)
-    (ensembles,) = fit_ensembles(
-        samples,
-        [keep],
-        members=members,
-        seed=seed,
-        strategy=strategy,
-        min_windows=min_windows,
-        network=network,
-        training=training,
-        device=device,
-    )
+    settings: dict[str, Any] = {"seed": int(seed), "min_windows": min_windows, "bootstrap": bool(bootstrap)}
+    wishes: dict[str, Any] = {"context": context, "network": network, "training": training}
+    (selection,) = choose_approaches(samples, [keep], strategy=strategy, **wishes, **settings, device=device)
+    for row in selection.record:
+        if row["chosen"]:
+            _log.info("%s: %s, %s", row["pft"], row["approach"], row["reason"])
+    (ensembles,) = fit_ensembles(samples, [keep], [selection.approaches], members=members, device=device, **settings)
+    count = {pft: int((keep & (labels(samples["pft"]) == pft)).sum()) for pft in PFTS}
+    plain = {
+        "context": context,
+        "network": None if network is None else asdict(network),
+        "training": None if training is None else asdict(training),
+    }
+    settings |= {"test_fraction": test_fraction, "selection": list(selection.record), "settings": plain}
     model = NEEModel(
-        window=WindowSpec(drivers=tuple(samples["driver"].to_numpy().tolist()), lags=lags),
-        network=network,
-        training=training,
-        strategy=strategy,
+        window=WindowSpec(drivers=tuple(labels(samples["driver"]).tolist()), lags=lags),
         ensembles=MappingProxyType(ensembles),
+        fallback=tuple(pft for pft in PFTS if count[pft] < min_windows),
+        strategy=asked,
         scores=xr.Dataset(),
-        provenance=provenance,
+        provenance=_provenance(sites, samples, **settings),
         device=device,
     )
     predicted = model.predict_windows(samples).mean("member")
@@ -149,92 +192,22 @@ def fit(
     return model
 
 
-def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: int) -> xr.Dataset:
-    """Build the windows of towers for training, and refuse what cannot be trained on.
-
-    Parameters
-    ----------
-    sites
-        ``(site, time)`` with NEE and ``pft``.
-    drivers
-        Names of the vocabulary, or None for all there are.
-    lags
-        Months of history.
-
-    Returns
-    -------
-    xarray.Dataset
-        As of `xnee.windows`, at least one sample.
-
-    Raises
-    ------
-    ValueError
-        If there is no NEE, a site has no PFT or an unknown one, or no window is complete.
-    """
-    if "site" not in sites.dims or TARGET not in sites or "pft" not in sites.coords:
-        msg = (
-            f"training needs towers: (site, time) with {TARGET} and a coordinate pft (site); got dimensions "
-            f"{list(sites.dims)} and {list(sites.variables)}. Give read_fluxnet the site table: sites=..."
-        )
+def _agreed(found: Search, lags: int | None) -> int:
+    """Take the lags of a search, and refuse others."""
+    own = int(found.settings["lags"])
+    if lags not in (None, own):
+        msg = f"the search was made with lags={own}, so its choices hold for these; got lags={lags}. Leave lags out."
         raise ValueError(msg)
-    nameless = labels(sites["site"])[labels(sites["pft"]) == ""].tolist() if "site" in sites.coords else []
-    if nameless:
-        msg = (
-            f"{len(nameless)} sites have no forest type, e.g. {nameless[:3]}. Read them again with their site table: "
-            "read_fluxnet(..., sites=...), or --sites on the command line."
-        )
-        raise ValueError(msg)
-    check_pfts(labels(sites["pft"]))
-    samples = windows(sites, drivers, lags=lags)
-    if samples.sizes["sample"] == 0:
-        msg = (
-            f"no complete window of {lags + 1} months was found in {samples.attrs['site_months']} site-months; "
-            f"dropped: {samples.attrs['dropped']}, gaps by driver: {samples.attrs['gaps_by_driver']}. "
-            "Choose drivers with fewer gaps or fewer lags."
-        )
-        raise ValueError(msg)
-    # in one order whatever the order of the files, so that the same towers give the same model
-    return samples.isel(sample=np.lexsort((samples["time"].to_numpy(), samples["site"].to_numpy())))
+    return own
 
 
-def same_windows(samples: xr.Dataset, model: NEEModel) -> NDArray[np.bool_]:
-    """Tell which windows a model was trained on, and refuse others than those of its fit.
-
-    Parameters
-    ----------
-    samples
-        As of `training_windows`.
-    model
-        A fitted model.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(sample,)``, True for training, False for held out.
-
-    Raises
-    ------
-    ValueError
-        If the windows differ from those that the model was fitted on: its held-out months would be others.
-    """
-    if _digest(samples) != model.provenance.get("windows_digest"):
-        msg = (
-            "needs the towers that the model was fitted on, month by month: "
-            f"{len(model.provenance.get('sites', []))} sites with {model.provenance.get('windows')} windows; got "
-            f"{np.unique(samples['site'].to_numpy()).size} sites with {samples.sizes['sample']} windows, or other "
-            "values. What was held out is known for those only; use predict() for other towers."
-        )
-        raise ValueError(msg)
-    return temporal_split(samples, float(model.provenance["test_fraction"]))
-
-
-def _digest(samples: xr.Dataset) -> str:
-    month = samples["time"].to_numpy().astype("datetime64[M]")  # files differ in the unit of their stamps
-    parts = (labels(samples["site"]), month, samples[TARGET].to_numpy(), samples["x"].to_numpy())
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()[:16]
+def _searched(found: Search) -> dict[str, Approach]:
+    """Give each type what its search chose."""
+    choices = {pft: found.best(pft) for pft in found.pfts}
+    return {
+        pft: approach("per-pft", context=found.settings["context"], network=choice.network, training=choice.training)
+        for pft, choice in choices.items()
+    }
 
 
 def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> dict[str, Any]:
@@ -251,7 +224,7 @@ def _provenance(sites: xr.Dataset, samples: xr.Dataset, **settings: object) -> d
         "dropped": samples.attrs["dropped"],
         "gaps_by_driver": samples.attrs["gaps_by_driver"],
         "windows": samples.sizes["sample"],
-        "windows_digest": _digest(samples),
+        "windows_digest": windows_digest(samples),
         "qc_min": None if (qc_min := sites.attrs.get("qc_min")) is None else float(qc_min),
         "versions": {name: version(name) for name in ("xnee", "torch", "numpy", "xarray")},
         "sign": "NEE positive into the atmosphere",

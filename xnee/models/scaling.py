@@ -6,11 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.variables import VARIABLES
+from xnee.context import STATISTICS
+from xnee.pft import PFTS
+from xnee.variables import VARIABLES, labels
 
-__all__ = ["Moments", "Scaler", "encode", "feature_drivers"]
+__all__ = ["CONTEXT", "Inputs", "Moments", "Scaler", "encode", "feature_drivers", "window_features"]
+
+CONTEXT: tuple[tuple[str, str], ...] = (
+    ("TEMP", "mean"),
+    ("TEMP", "amplitude"),
+    ("PRE", "mean"),
+    ("NDVI", "mean"),
+    ("LAI", "mean"),
+    ("FAPAR", "mean"),
+    ("SIF", "mean"),
+)
+"""Statistics of a site that networks read as its context, where the driver is there: climate and greenness.
+
+All statistics of all drivers would tell sites apart instead of describing them: on 67 towers that cost a fifth of the
+explained variance at towers left out.
+"""
 
 
 @dataclass(frozen=True)
@@ -120,6 +138,96 @@ def encode(x: NDArray[np.floating], drivers: Sequence[str]) -> NDArray[np.floati
         else:
             columns.append(x[..., k])
     return np.stack(columns, axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a network reads: drivers month by month, and what stays the same through a window.
+
+    Parameters
+    ----------
+    drivers
+        Names of the vocabulary.
+    context
+        Whether the `CONTEXT` of the site is read.
+    pft
+        Whether the forest type is read, one column a type.
+    """
+
+    drivers: tuple[str, ...]
+    context: bool = False
+    pft: bool = False
+
+    @property
+    def statistics(self) -> tuple[tuple[str, str], ...]:
+        """Driver and statistic of each column of the context."""
+        return tuple(pair for pair in CONTEXT if self.context and pair[0] in self.drivers)
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return len(feature_drivers(self.drivers)) + len(self.statistics) + (len(PFTS) if self.pft else 0)
+
+    def still(self, context: NDArray[np.floating], pft: NDArray[np.str_]) -> NDArray[np.float32]:
+        """Give the features that do not change from month to month.
+
+        Parameters
+        ----------
+        context
+            ``(sample, statistic, driver)``, as of `xnee.context.series_context`.
+        pft
+            ``(sample,)``, forest types.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(sample, feature)``: `statistics`, then types; not scaled.
+        """
+        columns = [context[:, STATISTICS.index(which), self.drivers.index(name)] for name, which in self.statistics]
+        if self.pft:
+            columns += [pft == name for name in PFTS]
+        return np.stack(columns, axis=1).astype("f4") if columns else np.empty((len(pft), 0), dtype="f4")
+
+    def months(self, x: NDArray[np.floating], still: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Write the features of samples out, month by month.
+
+        Parameters
+        ----------
+        x
+            ``(sample, month, driver)``, canonical units.
+        still
+            ``(sample, feature)``, as of `Inputs.still`.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(sample, month, feature)``, not scaled: those of `encode`, then `still`.
+        """
+        varying = encode(x, self.drivers)
+        if not still.shape[1]:
+            return varying
+        repeated = np.broadcast_to(still[:, None], (*x.shape[:2], still.shape[1]))
+        return np.concatenate([varying, repeated.astype(varying.dtype)], axis=2)
+
+
+def window_features(samples: xr.Dataset, inputs: Inputs) -> NDArray[np.floating]:
+    """Write windows out as networks read them.
+
+    Parameters
+    ----------
+    samples
+        As of `xnee.windows`.
+    inputs
+        What the networks read.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(sample, lag, feature)``, not scaled, no gaps.
+    """
+    own = samples[["x", "context"]].sel(driver=list(inputs.drivers))
+    still = inputs.still(own["context"].to_numpy(), labels(samples["pft"]))
+    return inputs.months(own["x"].to_numpy(), still)
 
 
 @dataclass(frozen=True)

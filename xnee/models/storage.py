@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,16 +16,18 @@ import xarray as xr
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from xnee.models.approach import Approach
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import Ensemble, NEEModel
-from xnee.models.scaling import Scaler, feature_drivers
+from xnee.models.scaling import Inputs, Scaler
 from xnee.models.training import FitSpec, check_device
+from xnee.pft import PFTS
 from xnee.windowing import WindowSpec
 
 __all__ = ["FORMAT", "load_model", "save_model"]
 
-FORMAT = 1
-"""Version of the layout. A newer one is refused, an older one must stay readable."""
+FORMAT = 2
+"""Version of the layout. Others are refused; format 1, of before the first release, had no approaches."""
 
 
 def save_model(model: NEEModel, path: str | Path) -> Path:
@@ -58,8 +61,8 @@ def save_model(model: NEEModel, path: str | Path) -> Path:
         raise OSError(msg)
     unfinished = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        for name, ensemble in model.ensembles.items():
-            save_file({k: np.ascontiguousarray(v) for k, v in ensemble.weights.items()}, unfinished / _weights(name))
+        for pfts, ensemble in model.distinct().items():
+            save_file({k: np.ascontiguousarray(v) for k, v in ensemble.weights.items()}, unfinished / _weights(pfts))
         (unfinished / "scores.json").write_text(json.dumps(model.scores.to_dict(), default=str), encoding="utf-8")
         (unfinished / "model.json").write_text(json.dumps(_card(model), indent=1), encoding="utf-8")
         unfinished.chmod(0o755)
@@ -70,29 +73,31 @@ def save_model(model: NEEModel, path: str | Path) -> Path:
     return target
 
 
-def _weights(name: str) -> str:
-    return f"weights-{name}.safetensors"
+def _weights(pfts: Iterable[str]) -> str:
+    return f"weights-{'-'.join(pfts)}.safetensors"
 
 
 def _card(model: NEEModel) -> dict[str, Any]:
-    ensembles = {
-        name: {
+    ensembles = [
+        {
+            "pfts": list(pfts),
             "windows": e.windows,
             "sites": list(e.sites),
+            "inputs": asdict(e.inputs),
+            "approach": asdict(e.approach),
             "mean": e.scaler.mean.tolist(),
             "std": e.scaler.std.tolist(),
             "target_mean": e.scaler.target_mean,
             "target_std": e.scaler.target_std,
         }
-        for name, e in model.ensembles.items()
-    }
+        for pfts, e in model.distinct().items()
+    ]
     return {
         "format": FORMAT,
         "fingerprint": model.fingerprint,
         "window": asdict(model.window),
-        "network": asdict(model.network),
-        "training": asdict(model.training),
         "strategy": model.strategy,
+        "fallback": list(model.fallback),
         "ensembles": ensembles,
         "provenance": dict(model.provenance),
     }
@@ -134,16 +139,16 @@ def load_model(path: str | Path, *, device: str = "cpu") -> NEEModel:
         raise FileNotFoundError(msg)
     try:
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        if card["format"] > FORMAT:
-            msg = f"format {card['format']} is newer than this xnee reads ({FORMAT}); update xnee"
+        if card["format"] != FORMAT:
+            age = "newer than" if card["format"] > FORMAT else "older than what"
+            msg = f"format {card['format']} is {age} this xnee reads ({FORMAT}); update xnee or fit again"
             raise ValueError(msg)
         scores = xr.Dataset.from_dict(json.loads((folder / "scores.json").read_text(encoding="utf-8")))
         model = NEEModel(
             window=WindowSpec(**{**card["window"], "drivers": tuple(card["window"]["drivers"])}),
-            network=LSTMSpec(**card["network"]),
-            training=FitSpec(**card["training"]),
+            ensembles=_ensembles(folder, card["ensembles"]),
+            fallback=tuple(card["fallback"]),
             strategy=card["strategy"],
-            ensembles={name: _ensemble(folder, name, row) for name, row in card["ensembles"].items()},
             scores=scores,
             provenance=card["provenance"],
             device=device,
@@ -161,17 +166,35 @@ def load_model(path: str | Path, *, device: str = "cpu") -> NEEModel:
     return model
 
 
-def _ensemble(folder: Path, name: str, row: dict[str, Any]) -> Ensemble:
-    file = folder / _weights(name)
+def _ensembles(folder: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Ensemble]:
+    by_pft = {pft: row for row in rows for pft in row["pfts"]}
+    if sorted(by_pft) != sorted(PFTS):
+        msg = f"it has networks for {sorted(by_pft)}, each of {list(PFTS)} is needed"
+        raise ValueError(msg)
+    read = {tuple(row["pfts"]): _ensemble(folder, row) for row in rows}
+    return {pft: read[tuple(by_pft[pft]["pfts"])] for pft in PFTS}
+
+
+def _ensemble(folder: Path, row: Mapping[str, Any]) -> Ensemble:
+    file = folder / _weights(row["pfts"])
     if not file.is_file():
         raise FileNotFoundError(2, "missing", str(file))
+    way = row["approach"]
+    approach = Approach(
+        strategy=way["strategy"],
+        context=way["context"],
+        network=LSTMSpec(**way["network"]),
+        training=FitSpec(**way["training"]),
+        tuning=FitSpec(**way["tuning"]),
+    )
+    inputs = Inputs(**{**row["inputs"], "drivers": tuple(row["inputs"]["drivers"])})
     scaler = Scaler(np.array(row["mean"]), np.array(row["std"]), row["target_mean"], row["target_std"])
-    return Ensemble(load_file(file), scaler, row["windows"], tuple(row["sites"]))
+    return Ensemble(load_file(file), scaler, inputs, approach, row["windows"], tuple(row["sites"]))
 
 
 def _check_shapes(model: NEEModel) -> None:
-    features, hidden = len(feature_drivers(model.window.drivers)), model.network.hidden
-    for name, ensemble in model.ensembles.items():
+    for pfts, ensemble in model.distinct().items():
+        features, hidden = ensemble.inputs.size, ensemble.approach.network.hidden
         shapes = {k: tuple(v.shape[1:]) for k, v in ensemble.weights.items()}
         expected = {
             "input": (features, 4 * hidden),
@@ -180,6 +203,9 @@ def _check_shapes(model: NEEModel) -> None:
             "head": (hidden,),
             "offset": (),
         }
+        if ensemble.inputs.drivers != model.window.drivers:
+            msg = f"networks of {pfts} read {ensemble.inputs.drivers}, the model {model.window.drivers}"
+            raise ValueError(msg)
         if shapes != expected or ensemble.scaler.mean.shape != (features,):
-            msg = f"weights of {name} have shapes {shapes}, the settings ask for {expected}"
+            msg = f"weights of {', '.join(pfts)} have shapes {shapes}, the settings ask for {expected}"
             raise ValueError(msg)

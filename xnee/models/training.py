@@ -45,6 +45,9 @@ class FitSpec:
         Where the Huber loss turns linear, in standard deviations of the training NEE.
     clip
         Largest norm of a network's gradient.
+    patience
+        Early stopping, off by default: the last fifth of each site's training windows is set aside, and of every
+        network the weights are kept that did best there; training ends when none has for so many epochs.
 
     Raises
     ------
@@ -60,15 +63,17 @@ class FitSpec:
     delta: float = 1.0
     clip: float = 1.0
     schedule: str = "cosine"
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
         positive = min(self.epochs, self.batch, self.learning_rate, self.delta, self.clip) > 0
         known = self.loss in _LOSSES and self.schedule in _SCHEDULES
         whole = isinstance(self.epochs, int) and isinstance(self.batch, int)
-        if not (positive and whole and known) or self.weight_decay < 0:
+        patient = self.patience is None or (isinstance(self.patience, int) and self.patience > 0)
+        if not (positive and whole and known and patient) or self.weight_decay < 0:
             msg = (
-                "training needs positive settings, whole epochs and batch, weight_decay >= 0, a loss of "
+                "training needs positive settings, whole epochs, batch and patience, weight_decay >= 0, a loss of "
                 f"{_LOSSES} and a schedule of {_SCHEDULES}; got {self}."
             )
             raise ValueError(msg)
@@ -88,6 +93,11 @@ class Job:
         Decides first weights, batch order and dropout.
     network, training
         Its shape and settings.
+    start
+        Weights to start from, one network's as of `xnee.models.lstm.initial_weights` without the network axis; by
+        default they are drawn.
+    share
+        Factor on the weight of each of its windows; by default 1.
     """
 
     samples: NDArray[np.int64]
@@ -95,6 +105,8 @@ class Job:
     seed: int
     network: LSTMSpec
     training: FitSpec
+    start: Mapping[str, NDArray[np.float32]] | None = None
+    share: NDArray[np.floating] | None = None
 
 
 def check_device(device: str) -> None:
@@ -166,7 +178,8 @@ def train(
     device
         Where tensors live, ``"cpu"`` or ``"cuda"``.
     on_epoch
-        Called with the number of epochs done and the weights as they are (do not keep them: they move on).
+        Called with the number of epochs done and the weights as they are (do not keep them: they move on). If it
+        returns True, training ends.
 
     Returns
     -------
@@ -191,6 +204,9 @@ def train(
     with torch.inference_mode():
         data = [_scaled(x, y, weight, job, device) for job in jobs]
         weights = initial_weights(jobs[0].network, x.shape[-1], seeds=[job.seed for job in jobs])
+        for number, job in enumerate(jobs):
+            for name, value in (job.start or {}).items():
+                weights[name][number] = torch.as_tensor(value)
         stack = Stack({name: value.to(device) for name, value in weights.items()}, months=x.shape[1], batch=batch)
         adam = _adam(stack, jobs, steps)
         rngs = [torch.Generator().manual_seed(job.seed + 1) for job in jobs]
@@ -203,8 +219,8 @@ def train(
                 slope = _slope(stack.run(xs[rows], keep=keep) - ys[rows], training)
                 stack.differentiate(slope * share, keep=keep)
                 adam.step(count)
-            if on_epoch is not None:
-                on_epoch(epoch + 1, _in_order(stack, len(chosen), back))
+            if on_epoch is not None and on_epoch(epoch + 1, _in_order(stack, len(chosen), back)) is True:
+                break
         return {name: value.cpu().numpy() for name, value in _in_order(stack, len(chosen), back).items()}
 
 
@@ -254,7 +270,8 @@ def _scaled(
     """Features, target and weight of a job's windows on its own scale, with one empty row for padding at the end."""
     features = job.scaler.features(x[job.samples])
     target = ((y[job.samples] - job.scaler.target_mean) / job.scaler.target_std).astype("f4")
-    share = (weight[job.samples] / weight[job.samples].mean()).astype("f4")
+    own = weight[job.samples] * (1.0 if job.share is None else job.share)
+    share = (own / own.mean()).astype("f4")
     parts = (np.concatenate([part, np.zeros_like(part[:1])]) for part in (features, target, share))
     first, second, third = (torch.from_numpy(part).to(device) for part in parts)
     return first, second, third

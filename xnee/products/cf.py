@@ -1,46 +1,40 @@
-"""What a product file says about itself: CF names, units, bounds, cell methods and provenance. Nothing is computed."""
+"""What the maps of a product file say about themselves: CF names, units, cell methods, flags. Nothing is computed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from pyproj import CRS
 
-from xnee.grid import bounds, cell_area
+from xnee.grid import bounds
 from xnee.pft import LONG_NAMES, check_pfts
+from xnee.products.attributes import check_attrs, global_attrs
+from xnee.products.axes import crs_of, describe_axes, months, space_of, with_area
+from xnee.products.words import CAVEAT, SIGN, content
 from xnee.variables import TARGET, VARIABLES, check_units, labels
 
-__all__ = ["CAVEAT", "FILL", "check_predicted", "decorate", "describe_totals", "months", "undecorate"]
+__all__ = ["FILL", "PER_AREA", "check_map", "check_predicted", "decorate", "undecorate"]
 
 FILL = np.float32(9.969_209_968_386_869e36)
 """What stands for a missing float in a file: the NetCDF default. NaN as a fill value stops some readers (ILAMB#89)."""
 
-SPACE = ("time", "lat", "lon")
 SHAPES: Mapping[str, tuple[str, ...]] = {
-    "NEE": SPACE,
-    "NEE_std": SPACE,
-    "NEE_member": ("member", "pft", *SPACE),
+    "NEE": ("time", "lat", "lon"),
+    "NEE_std": ("time", "lat", "lon"),
+    "NEE_member": ("member", "pft", "time", "lat", "lon"),
     "pft_fraction": ("pft", "lat", "lon"),
     "forest_fraction": ("lat", "lon"),
     "fallback": ("pft",),
 }
-"""Variables of a predicted Dataset, with their dimensions in the order of a file."""
+"""Variables of a predicted Dataset, with their dimensions in the order of a file; (y, x) may stand for (lat, lon)."""
 
 PER_AREA = "g m-2"
 """NEE in a file. A UDUNITS month is a twelfth of a year, 30.44 days, so "g m-2 month-1" would be wrong for February:
 a file holds the amount of a calendar month, and the bounds of time say which days that covers."""
 
-CAVEAT = (
-    "NEE is not the carbon sink (NBP): carbon that leaves by harvest, fire, rivers and lakes, erosion and volatile "
-    "compounds is not in it, and towers stand more often in young and undisturbed forest. A total of NEE is larger "
-    "in magnitude than the sink found by inventories and inversions."
-)
-_SIGN = "Positive into the atmosphere: uptake by the forest is negative."
 _FOREST = (
     "Mass of carbon per square metre of forest, not of cell, in the calendar month that time_bnds gives: multiply by "
     "forest_fraction and area for the mass of a cell."
@@ -53,7 +47,6 @@ _ON_FOREST = {
     "grid_mapping": "crs",
 }
 _ON_CELL = {"units": "1", "cell_measures": "area: area", "grid_mapping": "crs"}
-_SOFTWARE = ("xnee", "numpy", "xarray", "dask", "zarr", "netCDF4", "torch")
 
 
 def check_predicted(predicted: object) -> xr.Dataset:
@@ -75,7 +68,7 @@ def check_predicted(predicted: object) -> xr.Dataset:
         If it is not a Dataset.
     ValueError
         If a variable or a dimension is missing, NEE is in another unit, time is not whole months in a row, a
-        coordinate has fewer than two cells or no order, or a PFT is unknown.
+        coordinate has fewer than two cells or no order, a PFT is unknown, or a projection is not told.
 
     Examples
     --------
@@ -85,65 +78,71 @@ def check_predicted(predicted: object) -> xr.Dataset:
     ...     print(str(error).partition("; ")[2])
     NEE_std, NEE_member, pft_fraction, forest_fraction, fallback are missing.
     """
-    if not isinstance(predicted, xr.Dataset):
-        msg = f"a product is made from the Dataset that cube.nee.predict(model) gives; got {type(predicted).__name__}."
-        raise TypeError(msg)
-    lacking = [name for name in SHAPES if name not in predicted]
-    if lacking:
+    if isinstance(predicted, xr.Dataset) and "NEE_member" not in predicted and "NEE_total" in predicted:
         msg = (
-            f"a predicted Dataset, from cube.nee.predict(model), holds {', '.join(SHAPES)}; "
-            f"{', '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} missing."
+            "this is a product already: its members were added up and are not in it. Copy its file, or write it with "
+            'profile="ilamb" or to_geotiff; another product is made from what cube.nee.predict(model) gives.'
         )
         raise ValueError(msg)
-    for name, dims in SHAPES.items():
-        if set(predicted[name].dims) != set(dims):
-            msg = (
-                f"{name} must have the dimensions {dims}, it has {predicted[name].dims}. Maps are written from cubes "
-                "(time, lat, lon): predict from a cube, and rename its dimensions first where they differ."
-            )
-            raise ValueError(msg)
-    for name in ("NEE", "NEE_std", "NEE_member"):
-        check_units(TARGET, predicted[name].attrs.get("units"))
-    check_pfts(predicted["pft"].to_numpy())
-    _check_axes(predicted)
-    return predicted
+    ds = check_map(predicted, tuple(SHAPES))
+    check_pfts(ds["pft"].to_numpy())
+    return ds
 
 
-def _check_axes(predicted: xr.Dataset) -> None:
-    for name in SPACE:
-        if name not in predicted.indexes:
-            msg = f"a map needs coordinates along time, lat and lon; {name} has none."
-            raise ValueError(msg)
-    months(predicted)
-    for name in ("lat", "lon"):
-        bounds(predicted[name].to_numpy())
-
-
-def months(ds: xr.Dataset) -> pd.DatetimeIndex:
-    """Give the time axis, after checking that it holds every month.
+def check_map(maps: object, names: tuple[str, ...]) -> xr.Dataset:
+    """Refuse what does not hold maps of NEE.
 
     Parameters
     ----------
-    ds
-        Any Dataset with a coordinate ``time``.
+    maps
+        Candidate.
+    names
+        Variables that it must have, of those of a predicted Dataset.
 
     Returns
     -------
-    pandas.DatetimeIndex
-        Month starts.
+    xarray.Dataset
+        The same.
 
     Raises
     ------
-    ValueError
-        If time is empty, no datetime64, or not month starts in a row.
+    TypeError, ValueError
+        As `check_predicted`.
     """
-    time = ds.indexes["time"]
-    if isinstance(time, pd.DatetimeIndex) and time.size:
-        whole = pd.date_range(time[0].to_period("M").to_timestamp(), periods=time.size, freq="MS")
-        if bool((time == whole).all()):
-            return time
-    msg = f"time must be month starts in a row, each month once, as datetime64; got {time.size}: {list(time[:3])}..."
-    raise ValueError(msg)
+    if not isinstance(maps, xr.Dataset):
+        msg = f"a product is made from the Dataset that cube.nee.predict(model) gives; got {type(maps).__name__}."
+        raise TypeError(msg)
+    lacking = [name for name in names if name not in maps]
+    if lacking:
+        msg = (
+            f"a predicted Dataset, from cube.nee.predict(model), holds {', '.join(names)}; "
+            f"{', '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} missing."
+        )
+        raise ValueError(msg)
+    space = space_of(maps["NEE"])
+    for name in names:
+        if set(maps[name].dims) != set(dims := _dims(name, space)):
+            msg = (
+                f"{name} must have the dimensions {dims}, it has {maps[name].dims}. Maps are written from cubes "
+                "(time, lat, lon): predict from a cube, and rename its dimensions first where they differ."
+            )
+            raise ValueError(msg)
+    for name in {"NEE", "NEE_std", "NEE_member"} & set(names):
+        check_units(TARGET, maps[name].attrs.get("units"))
+    for dim in ("time", *space):
+        if dim not in maps.indexes:
+            msg = f"a map needs coordinates along time, {space[0]} and {space[1]}; {dim} has none."
+            raise ValueError(msg)
+    months(maps)
+    for dim in space:
+        bounds(maps[dim].to_numpy())
+    crs_of(maps)
+    return maps
+
+
+def _dims(name: str, space: tuple[str, str]) -> tuple[str, ...]:
+    turned = {"lat": space[0], "lon": space[1]}
+    return tuple(turned.get(dim, dim) for dim in SHAPES[name])
 
 
 def decorate(predicted: xr.Dataset, *, attrs: Mapping[str, object] | None = None) -> xr.Dataset:
@@ -162,27 +161,27 @@ def decorate(predicted: xr.Dataset, *, attrs: Mapping[str, object] | None = None
     xarray.Dataset
         ``NEE`` and ``NEE_std (time, lat, lon)``, g m-2 of carbon in a calendar month per square metre of forest,
         float32, positive into the atmosphere; ``pft_fraction``, ``forest_fraction``, ``fallback``, ``area`` (m2) and
-        the bounds of time and cells. ``pft`` is a number with flag meanings, because CF coordinates are numbers and
-        CDO cannot read text there. Lazy where `predicted` is.
+        the bounds of time and cells; ``(y, x)`` in place of ``(lat, lon)`` in a projection. ``pft`` is a number with
+        flag meanings, because CF coordinates are numbers and CDO cannot read text there. Lazy where `predicted` is.
 
     Raises
     ------
     TypeError, ValueError
-        As `check_predicted`.
+        As `check_predicted`; if an attribute is neither text nor number.
     """
     check_predicted(predicted)
-    maps = {name: predicted[name].transpose(*dims) for name, dims in SHAPES.items() if name != "NEE_member"}
+    check_attrs(attrs)
+    space = space_of(predicted["NEE"])
+    maps = {name: predicted[name].transpose(*_dims(name, space)) for name in SHAPES if name != "NEE_member"}
     lazy = {name: maps[name].astype("f4").variable for name in ("NEE", "NEE_std", "pft_fraction", "forest_fraction")}
     product = xr.Dataset(
         {**lazy, "fallback": maps["fallback"].astype("i1").variable},
-        coords={name: predicted[name] for name in SPACE},
+        coords={name: predicted[name].variable for name in ("time", *space)},
     ).drop_encoding()
-    product["area"] = cell_area(product["lat"], product["lon"]).variable
-    product["crs"] = xr.Variable((), np.int32(0), CRS.from_epsg(4326).to_cf())
-    product["crs"].attrs["horizontal_datum_name"] = "World Geodetic System 1984"
-    product["crs"].attrs["long_name"] = "coordinate reference system, WGS84"
-    product = _describe_axes(_describe_maps(product, labels(predicted["pft"])))
-    product.attrs = {**_global_attrs(predicted), **(attrs or {}), "Conventions": "CF-1.11, ACDD-1.3"}
+    crs = crs_of(predicted)
+    product = with_area(product, crs, chunks=predicted["NEE"].chunksizes)
+    product = describe_axes(_describe_maps(product, labels(predicted["pft"])), crs)
+    product.attrs = global_attrs(predicted, attrs=attrs)
     return product
 
 
@@ -195,7 +194,7 @@ def _describe_maps(product: xr.Dataset, names: NDArray[np.str_]) -> xr.Dataset:
             "long_name": "net ecosystem exchange of carbon, calendar-month total, positive into the atmosphere",
             **_ON_FOREST,
             "ancillary_variables": "NEE_std",
-            "comment": f"{_SIGN} {_FOREST} {CAVEAT}",
+            "comment": f"{SIGN} {_FOREST} {CAVEAT}",
         },
         "NEE_std": {
             "long_name": "standard deviation of NEE over the members of the ensemble",
@@ -213,118 +212,9 @@ def _describe_maps(product: xr.Dataset, names: NDArray[np.str_]) -> xr.Dataset:
         },
     }
     for name, text in own.items():
-        product[name].attrs = {**text, "coverage_content_type": _content(name)}
-    product["area"].attrs["coverage_content_type"] = _content("area")
+        product[name].attrs = {**text, "coverage_content_type": content(name)}
     pft = {"long_name": "forest type", "flag_values": codes, "flag_meanings": " ".join(names), "comment": meanings}
     return product.assign_coords(pft=("pft", codes, pft))
-
-
-def _describe_axes(product: xr.Dataset) -> xr.Dataset:
-    """Set the attributes and the bounds of time, lat and lon."""
-    edges = pd.date_range(months(product)[0], periods=product.sizes["time"] + 1, freq="MS").to_numpy()
-    product["time_bnds"] = (("time", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1))
-    product["lat_bnds"] = (("lat", "bnds"), bounds(product["lat"], limit=90))
-    product["lon_bnds"] = (("lon", "bnds"), bounds(product["lon"]))
-    for name, axis, word, unit in (
-        ("lat", "Y", "latitude", "degrees_north"),
-        ("lon", "X", "longitude", "degrees_east"),
-    ):
-        product[name].attrs = {
-            "standard_name": word,
-            "long_name": f"{word} of the centre of the cell",
-            "units": unit,
-            "axis": axis,
-            "bounds": f"{name}_bnds",
-        }
-    product["time"].attrs = {"standard_name": "time", "long_name": "first day of the month", "axis": "T"}
-    # CF 1.11 asks for units_metadata: whole calendar days, no leap second is counted.
-    product["time"].attrs |= {"bounds": "time_bnds", "units_metadata": "leap_seconds: none"}
-    return product
-
-
-def _content(name: str) -> str:
-    """Say for a catalogue (ACDD) whether a variable is a result or goes with one."""
-    return "modelResult" if name.startswith(TARGET) else "auxiliaryInformation"
-
-
-def _global_attrs(predicted: xr.Dataset) -> dict[str, object]:
-    """Write title, provenance and coverage (names of CF and ACDD)."""
-    time = months(predicted)
-    mean = " The drivers are a climatology: every year is the mean year." if "climatology" in predicted.attrs else ""
-    box = {name: bounds(predicted[name].to_numpy()) for name in ("lat", "lon")}
-    return {
-        "title": "Net ecosystem exchange of carbon of forests, monthly",
-        "summary": "Monthly net ecosystem exchange of the forest of each cell, learned at eddy-covariance towers by "
-        "one ensemble of networks for each forest type and mapped by the cover of the types.",
-        "source": "xnee: networks trained on eddy-covariance towers, applied to gridded drivers; towers, drivers and "
-        "settings in the attribute model",
-        "references": "Method after Wu et al., Predicting Net Ecosystem Carbon Exchange of Typical Forest Ecosystems "
-        "in China Based on ChinaFLUX",
-        "comment": f"{_SIGN} {CAVEAT}{mean}",
-        "keywords": "net ecosystem exchange, carbon flux, forest, eddy covariance",
-        "cdm_data_type": "Grid",
-        "geospatial_lat_min": float(box["lat"].min()),
-        "geospatial_lat_max": float(box["lat"].max()),
-        "geospatial_lon_min": float(box["lon"].min()),
-        "geospatial_lon_max": float(box["lon"].max()),
-        "geospatial_lat_units": "degrees_north",
-        "geospatial_lon_units": "degrees_east",
-        "time_coverage_start": f"{time[0]:%Y-%m-%dT00:00:00Z}",
-        "time_coverage_end": f"{time[-1] + pd.offsets.MonthBegin(1):%Y-%m-%dT00:00:00Z}",
-        "time_coverage_duration": f"P{time.size}M",
-        "time_coverage_resolution": "P1M",
-        "software": ", ".join(f"{name} {_version(name)}" for name in _SOFTWARE),
-        **predicted.attrs,
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def describe_totals(totals: xr.Dataset) -> xr.Dataset:
-    """Give the carbon totals of a product the attributes that they carry in a file.
-
-    Parameters
-    ----------
-    totals
-        ``NEE_total (year, pft, member)`` in Tg C, ``area_predicted (year, pft)`` and ``pft_area (pft)`` in m2,
-        ``months_predicted (year)``.
-
-    Returns
-    -------
-    xarray.Dataset
-        The same values; ``member`` is a CF realization, text of ``pft`` is left to the file's own coordinate.
-    """
-    totals = totals.drop_vars("pft", errors="ignore").copy()
-    totals["NEE_total"].attrs = {
-        "units": "Tg",
-        "long_name": "net ecosystem exchange of carbon of all forest of a type, calendar-year total of each member",
-        "comment": f"Mass of carbon. {_SIGN} Over cells with all twelve months of the year (area_predicted). The "
-        f"spread of a budget is the spread of these totals. {CAVEAT}",
-    }
-    totals["area_predicted"].attrs = {
-        "units": "m2",
-        "long_name": "area of a forest type in cells with all twelve months of the year",
-    }
-    totals["pft_area"].attrs = {"units": "m2", "long_name": "area of a forest type"}
-    totals["months_predicted"].attrs = {"units": "1", "long_name": "months of the year with any NEE"}
-    totals["months_predicted"] = totals["months_predicted"].astype("i4")
-    for name in totals.data_vars:
-        totals[name].attrs["coverage_content_type"] = _content(str(name))
-    members = np.arange(1, totals.sizes["member"] + 1, dtype="i4")
-    years = totals["year"].to_numpy().astype("i4")
-    return totals.assign_coords(
-        member=(
-            "member",
-            members,
-            {"standard_name": "realization", "units": "1", "long_name": "member of the ensemble"},
-        ),
-        year=("year", years, {"units": "1", "long_name": "calendar year"}),
-    )
 
 
 def undecorate(product: xr.Dataset) -> xr.Dataset:
@@ -338,8 +228,9 @@ def undecorate(product: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        NEE and NEE_std in g C m-2 month-1, ``pft`` as text, the carbon totals, without bounds, area and crs. It has
-        no NEE_member: a budget is made from the totals. Lazy where `product` is.
+        NEE and NEE_std in g C m-2 month-1, ``pft`` and ``region`` as text, the carbon totals, without bounds and area.
+        A map in a projection keeps ``crs``. It has no NEE_member: a budget is made from the totals. Lazy where
+        `product` is.
 
     Raises
     ------
@@ -354,8 +245,17 @@ def undecorate(product: xr.Dataset) -> xr.Dataset:
             f"meaning {meanings!r}. Open a file that to_product wrote."
         )
         raise ValueError(msg)
-    inside = product.drop_vars(["crs", "area", "time_bnds", "lat_bnds", "lon_bnds"], errors="ignore")
-    inside = inside.assign_coords(pft=("pft", meanings.split()))
+    space = space_of(product["NEE"])
+    drop = ["area", "time_bnds", *(f"{dim}_bnds" for dim in space), *({"lat", "lon", "crs"} - set(product["NEE"].dims))]
+    if space == ("y", "x"):
+        drop.remove("crs")
+    inside = product.drop_vars(drop, errors="ignore").assign_coords(pft=("pft", meanings.split()))
+    if "region" in inside.coords:
+        inside = inside.assign_coords(region=("region", _region_names(product["region"])))
     for name in ("NEE", "NEE_std"):
         inside[name].attrs = {"units": VARIABLES[TARGET].units, "long_name": product[name].attrs["long_name"]}
     return inside
+
+
+def _region_names(region: xr.DataArray) -> NDArray[np.object_]:
+    return np.array(json.loads(region.attrs["names"]), dtype=object)

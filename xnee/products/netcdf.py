@@ -1,4 +1,4 @@
-"""From a finished zarr store to one NetCDF file, block by block."""
+"""From a finished store to NetCDF files, block by block."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import dask
 import netCDF4
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from xnee.grid import tiles
+from xnee.products.axes import space_of, tiles_of
+from xnee.products.ledger import MONTHS
 
 __all__ = ["write_netcdf"]
 
 BLOCK = 128
 """Cells along one side of a chunk in the file, about. With one month in a chunk that is 64 kB: quick for a map and
 bearable for the series of a cell."""
+SLAB = 16_000_000
+"""Bytes that are held of one variable, about: a longer map is copied in more pieces, not in larger ones."""
 
 _OF_DTYPE = ("flag_values", "valid_range", "_FillValue")  # CF: these have the type of their variable
 
 
-def write_netcdf(store: Path, path: Path, *, tile: int, progress: bool = True) -> None:
-    """Copy a finished store into a NetCDF-4 file.
+def write_netcdf(raw: xr.Dataset, path: Path, *, tile: int, progress: bool = True) -> None:
+    """Copy a product that is stored otherwise into a NetCDF-4 file.
 
     What is written are the numbers of the store, not decoded and encoded again. Memory: one block of one variable,
-    ``time * max(tile, 128)**2 * 4`` bytes.
+    about 16 MB, however long or wide the map is.
 
     Parameters
     ----------
-    store
-        A zarr group as `to_product` makes it, encoded by CF.
+    raw
+        A product, encoded by CF, as `xnee.products.joining.open_raw` gives it.
     path
         File to write. What stands there is overwritten.
     tile
@@ -39,24 +43,24 @@ def write_netcdf(store: Path, path: Path, *, tile: int, progress: bool = True) -
     progress
         Whether to show a bar on stderr.
     """
-    raw = xr.open_dataset(store, engine="zarr", consolidated=False, decode_cf=False, chunks=None)
+    space = space_of(raw)
     block = tile * max(1, BLOCK // tile)
-    with raw, netCDF4.Dataset(path, "w", format="NETCDF4") as file:
+    with netCDF4.Dataset(path, "w", format="NETCDF4") as file, dask.config.set(scheduler="synchronous"):
         file.setncatts(_attrs(raw.attrs, np.dtype("f8")))
         for dim, size in raw.sizes.items():
             file.createDimension(str(dim), size)
         for name in [*sorted(raw.coords, key=str), *sorted(raw.data_vars, key=str)]:  # zarr keeps no order
-            _define(file, str(name), raw[name].variable, block)
-        _copy(raw, file, block, progress=progress)
+            _define(file, str(name), raw[name].variable, space, block)
+        _copy(raw, file, space, block, progress=progress)
 
 
-def _define(file: netCDF4.Dataset, name: str, variable: xr.Variable, block: int) -> None:
+def _define(file: netCDF4.Dataset, name: str, variable: xr.Variable, space: tuple[str, str], block: int) -> None:
     """Create a variable with its attributes, without values."""
     attrs = _attrs(variable.attrs, variable.dtype)
     fill = attrs.pop("_FillValue", False)
     options: dict[str, Any] = {"fill_value": fill}
-    if {"lat", "lon"} <= set(variable.dims):
-        side = {"lat": block, "lon": block}
+    if set(space) <= set(variable.dims):
+        side = dict.fromkeys(space, block)
         chunks = [min(side.get(str(dim), 1), size) for dim, size in variable.sizes.items()]
         options |= {"zlib": True, "complevel": 4, "shuffle": True, "chunksizes": chunks}
     made = file.createVariable(
@@ -66,16 +70,20 @@ def _define(file: netCDF4.Dataset, name: str, variable: xr.Variable, block: int)
     made.set_auto_maskandscale(False)
 
 
-def _copy(raw: xr.Dataset, file: netCDF4.Dataset, block: int, *, progress: bool) -> None:
+def _copy(raw: xr.Dataset, file: netCDF4.Dataset, space: tuple[str, str], block: int, *, progress: bool) -> None:
     """Write the values: small variables at once, maps by blocks of whole chunks."""
-    maps = [name for name, variable in raw.variables.items() if {"lat", "lon"} <= set(variable.dims)]
+    maps = [name for name, variable in raw.variables.items() if set(space) <= set(variable.dims)]
     for name in set(raw.variables) - set(maps):
         file[str(name)][...] = raw[name].to_numpy()
-    where = list(tiles(raw.sizes["lat"], raw.sizes["lon"], block))
-    for region in tqdm(where, desc="NetCDF", unit="block", disable=not progress):
+    months = raw.sizes.get("time", 1)
+    slab = MONTHS * max(1, SLAB // (MONTHS * block**2 * 4))
+    for region in tqdm(tiles_of(raw, block), desc="NetCDF", unit="block", disable=not progress):
         for name in maps:
-            index = tuple(region.get(str(dim), slice(None)) for dim in raw[name].dims)
-            file[str(name)][index] = raw[name].isel(region).to_numpy()
+            dims = raw[name].dims
+            for start in range(0, months if "time" in dims else 1, slab):
+                part = {**region, **({"time": slice(start, min(start + slab, months))} if "time" in dims else {})}
+                index = tuple(part.get(str(dim), slice(None)) for dim in dims)
+                file[str(name)][index] = raw[name].isel(part).to_numpy()
 
 
 def _attrs(attrs: Mapping[Any, Any], dtype: np.dtype[Any]) -> dict[str, Any]:

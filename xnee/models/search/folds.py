@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.models.ensembles import window_weight
-from xnee.models.scaling import encode
+from xnee.models.scaling import Inputs, window_features
 from xnee.pft import PFTS, check_pfts
 from xnee.variables import TARGET, labels
 
@@ -70,14 +70,21 @@ class Material:
 
 
 def inner_material(
-    samples: xr.Dataset, keep: NDArray[np.bool_], *, inner: str, folds: int, seed: int, pfts: Sequence[str] | None
+    samples: xr.Dataset,
+    keep: NDArray[np.bool_],
+    *,
+    inner: str,
+    folds: int,
+    seed: int,
+    pfts: Sequence[str] | None,
+    context: bool = True,
 ) -> tuple[Material, dict[str, str]]:
     """Deal the training windows into inner folds.
 
     Parameters
     ----------
     samples
-        Windows as of `xnee.models.per_pft.training_windows`.
+        Windows as of `xnee.models.training_set.training_windows`.
     keep
         ``(sample,)``, False for the outer test: those windows are cut off before anything else happens.
     inner
@@ -88,6 +95,8 @@ def inner_material(
         Decides which sites are left out together.
     pfts
         Forest types to search for; by default all that there are.
+    context
+        Whether networks read what a site is like in the long run.
 
     Returns
     -------
@@ -121,7 +130,8 @@ def inner_material(
     if not found:
         msg = "no forest type has enough windows to search for: " + " ".join(left_out.values())
         raise ValueError(msg)
-    x = encode(training["x"].to_numpy(), training["driver"].to_numpy().tolist()).astype("f8")
+    inputs = Inputs(drivers=tuple(labels(samples["driver"]).tolist()), context=context)
+    x = window_features(training, inputs).astype("f8")
     return Material(x, training[TARGET].to_numpy().astype("f8"), window_weight(training), tuple(found)), left_out
 
 

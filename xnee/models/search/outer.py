@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,40 +13,14 @@ from numpy.typing import NDArray
 
 from xnee.models.ensembles import window_weight
 from xnee.models.lstm import forward_series
-from xnee.models.per_pft import temporal_split, training_windows
-from xnee.models.scaling import Scaler, encode
+from xnee.models.scaling import Inputs, Scaler, window_features
 from xnee.models.search.choosing import Choice
 from xnee.models.training import Job, threads, train
+from xnee.models.training_set import temporal_split, training_windows, windows_digest
 from xnee.scores import Tally
 from xnee.variables import TARGET, labels
 
-__all__ = ["outer_scores", "windows_digest"]
-
-
-def windows_digest(samples: xr.Dataset) -> str:
-    """Name windows by their content.
-
-    Parameters
-    ----------
-    samples
-        As of `xnee.models.per_pft.training_windows`.
-
-    Returns
-    -------
-    str
-        Sixteen hex digits.
-    """
-    digest = hashlib.sha256()
-    for name in ("site", "pft", "driver"):
-        digest.update("\n".join(labels(samples[name])).encode())
-    for values in (
-        samples["time"].to_numpy(),
-        samples["x"].to_numpy(),
-        samples[TARGET].to_numpy(),
-        window_weight(samples),
-    ):
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()[:16]
+__all__ = ["outer_scores"]
 
 
 def outer_scores(
@@ -96,7 +69,8 @@ def _score(
 ) -> dict[str, Any]:
     own = labels(samples["pft"]) == choice.pft
     training, test = np.flatnonzero(own & keep), np.flatnonzero(own & ~keep)
-    x = encode(samples["x"].to_numpy(), labels(samples["driver"]).tolist())
+    inputs = Inputs(drivers=tuple(labels(samples["driver"]).tolist()), context=settings["context"])
+    x = window_features(samples, inputs)
     y, weight = samples[TARGET].to_numpy(), np.zeros(keep.size)
     weight[keep] = window_weight(samples.isel(sample=keep))  # as the search knew it
     scaler = Scaler.of(x[training], y[training])

@@ -12,23 +12,22 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.models.per_pft import temporal_split, training_windows
 from xnee.models.search.choosing import trial_table
 from xnee.models.search.folds import Inner, inner_material
 from xnee.models.search.outcome import Search, write_table
-from xnee.models.search.outer import windows_digest
 from xnee.models.search.plan import plan, stack_bytes, work
 from xnee.models.search.progress import Progress, Scores
 from xnee.models.search.space import Space, reference_space
 from xnee.models.search.store import open_folder, sweep
 from xnee.models.search.workers import Crew
 from xnee.models.training import check_device
+from xnee.models.training_set import temporal_split, training_windows, windows_digest
 from xnee.variables import labels
 
 __all__ = ["search"]
 
 _log = logging.getLogger(__name__)
-Method = Literal["exhaustive", "halving"]
+SearchMethod = Literal["exhaustive", "halving"]
 _KEPT = 4
 """Successive halving takes one training in so many to the next rung."""
 
@@ -41,10 +40,11 @@ def search(
     lags: int = 6,
     seed: int = 0,
     out: str | Path | None = None,
-    method: Method = "exhaustive",
+    method: SearchMethod = "exhaustive",
     sample: int | None = None,
     inner: Inner = "temporal",
     folds: int = 3,
+    context: bool = True,
     test_fraction: float = 0.2,
     pfts: Sequence[str] | None = None,
     device: str = "cpu",
@@ -81,6 +81,8 @@ def search(
         trained on the others; ``"leave-site-out"``: whole sites of the type are left out.
     folds
         Inner folds.
+    context
+        Whether networks read what a site is like in the long run, see `xnee.site_context`.
     test_fraction
         Share of each site's windows, the last in time, kept for `Search.outer`.
     pfts
@@ -121,7 +123,7 @@ def search(
     check_device(device)
     samples = training_windows(sites, drivers, lags=lags)
     keep = temporal_split(samples, test_fraction)
-    material, left_out = inner_material(samples, keep, inner=inner, folds=folds, seed=seed, pfts=pfts)
+    material, left_out = inner_material(samples, keep, inner=inner, folds=folds, seed=seed, pfts=pfts, context=context)
     wanted = np.ones(len(space), dtype=bool)
     if sample is not None:
         wanted = np.isin(np.arange(len(space)), space.sample(sample, seed=seed))
@@ -134,6 +136,7 @@ def search(
         "sample": sample,
         "inner": inner,
         "folds": folds,
+        "context": bool(context),
         "test_fraction": float(test_fraction),
         "pfts": list(material.pfts),
         "device": device.partition(":")[0],

@@ -62,23 +62,6 @@ def test_mixing_by_cover_equals_a_slow_loop(cube, driver_model):
             assert float(predicted["NEE_std"][5, i, j]) == pytest.approx(np.std(each, ddof=1), rel=1e-4)
 
 
-def test_only_forest_is_computed(cube, driver_model):
-    ds = cube()
-    asked = []
-
-    class Spy(driver_model):
-        def predict_series(self, pft, x):
-            asked.append((pft, len(x)))
-            return super().predict_series(pft, x)
-
-    predict(ds, Spy()).compute(scheduler="synchronous")
-    per_pft = {pft: sum(n for name, n in asked if name == pft) for pft in PFTS}
-    cover = (ds["pft_fraction"] > 0).sum(("lat", "lon"))
-    assert per_pft == {pft: int(cover.sel(pft=pft)) * 1 for pft in PFTS} or all(
-        per_pft[pft] % int(cover.sel(pft=pft)) == 0 for pft in PFTS
-    )
-
-
 def test_a_gap_in_a_driver_is_a_gap_in_every_window_that_holds_it(cube, driver_model):
     ds = cube()
     ds["PRE"][10, 0, 0] = np.nan
@@ -116,6 +99,25 @@ def test_a_type_that_covers_ground_but_has_no_flux_poisons_the_mix():
         (lambda ds: ds.isel(lat=slice(None, None, -1)), r'lat must ascend.*cube\.sortby\("lat"\)'),
         (lambda ds: ds.assign_coords(lon=ds.lon + 200), r"lon must lie in -180\.\.180; this cube reaches 303"),
         (lambda ds: ds.drop_vars("pft"), "must name its types in a coordinate pft"),
+        (lambda ds: ds.assign(pft_fraction=ds.pft_fraction * 0), "no cell has forest: pft_fraction is 0 everywhere"),
+        (
+            lambda ds: ds.assign(PRE=ds.PRE * np.nan).assign(PRE=lambda d: d.PRE.assign_attrs(ds.PRE.attrs)),
+            "PRE has no value in any of the 11 forest cells",
+        ),
+        (lambda ds: ds.assign(PRE=ds.PRE.expand_dims(height=2)), r"drivers have \{'PRE': \['height', 'lat', 'lon'\]\}"),
+        (lambda ds: ds.assign(PRE=ds.PRE.isel(lat=0, drop=True)), r"drivers have \{'PRE': \['lon'\]\}"),
+        (lambda ds: ds.isel(lat=slice(0, 0)), r"it has none along \['lat'\]"),
+        (lambda ds: ds.convert_calendar("noleap", use_cftime=True), r'convert_calendar\("standard"'),
+        (lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(14, "D")), "time must be the start of the month"),
+        (lambda ds: ds.isel(time=slice(None, None, -1)), "duplicated or out of order"),
+        (lambda ds: ds.drop_vars("time"), "a time coordinate of standard-calendar dates is needed"),
+        (lambda ds: ds.assign(PRE=ds.PRE.drop_attrs()), "PRE"),
+        (lambda ds: ds.assign(TEMP=(ds.TEMP * np.inf).assign_attrs(ds.TEMP.attrs)), "TEMP must lie between -60 and 50"),
+        (
+            lambda ds: ds.assign(pft_fraction=ds.pft_fraction.where(ds.pft_fraction > 0)),
+            r"use fillna\(0\) over the sea",
+        ),
+        (lambda ds: ds.assign(pft_fraction=-ds.pft_fraction), "pft_fraction must be 0 or more"),
     ],
 )
 def test_a_cube_that_does_not_match_is_refused(cube, driver_model, change, message):
@@ -196,3 +198,31 @@ def test_drivers_and_cover_in_other_chunks_give_equal_tiles(cube, driver_model):
 def test_a_climatology_says_so_on_the_map(cube, driver_model):
     ds = cube().assign_attrs(climatology="the same 12 months in each year")
     assert predict(ds, driver_model()).attrs["climatology"] == "the same 12 months in each year"
+
+
+def test_a_driver_that_is_missing_over_part_of_the_forest_is_counted(cube, driver_model, caplog):
+    ds = cube()
+    ds["PRE"][:, 0] = np.nan  # 3 of its 4 cells have forest
+    predicted = predict(ds, driver_model())
+    assert "PRE has no value in 3 of 11 forest cells" in caplog.text
+    counts = predicted["cell_months"].compute()
+    assert int(counts.sel(outcome="gap in PRE")) == 3 * 28
+    assert int(counts.sel(outcome="predicted")) == 8 * 28
+
+
+def test_a_failure_in_a_driver_that_is_read_in_a_tile_comes_out(cube, driver_model):
+    class Broken:
+        shape, dtype, ndim = (30, 3, 4), np.dtype("f4"), 3
+
+        def __getitem__(self, key):
+            if all(part.stop for part in key):
+                raise OSError("no such sector")
+            return np.empty((0, 0, 0), dtype="f4")
+
+    import dask.array as da
+
+    ds = cube()
+    ds["TEMP"] = (ds.TEMP.dims, da.from_array(Broken(), chunks=(30, 3, 4)), ds.TEMP.attrs)
+    ds["PRE"] = ds["PRE"].chunk()
+    with pytest.raises(OSError, match="no such sector"):
+        predict(ds, driver_model())["NEE"].compute()

@@ -1,0 +1,276 @@
+"""Shapley values of the cells of a map: which driver makes this place what it is, lazily and by tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xnee.context import STATISTICS, check_context, site_context
+from xnee.explanation.coalitions import exact
+from xnee.explanation.networks import Networks, networks_of
+from xnee.explanation.sampling import close_sum, gains
+from xnee.explanation.towers import METHODS, Method, by_sample
+from xnee.models.model import NEEModel
+from xnee.models.training import threads
+from xnee.models.training_set import same_windows, training_windows
+from xnee.prediction import predict
+from xnee.variables import TARGET, VARIABLES, labels
+from xnee.windowing import complete, slide, stack_drivers
+
+__all__ = ["explain_map"]
+
+
+def explain_map(
+    cube: xr.Dataset,
+    model: NEEModel,
+    *,
+    sites: xr.Dataset,
+    period: tuple[str, str] | None = None,
+    background: int = 50,
+    method: Method = "auto",
+    permutations: int = 20,
+    seed: int = 0,
+    tile: int = 16,
+) -> xr.Dataset:
+    """Attribute the mapped NEE of a period to drivers, cell by cell.
+
+    The values of a cell are means over the months of the period, mixed by forest type like the flux itself; each month
+    and type is compared with training windows of that type. Nothing is computed yet. A cell of one type takes about
+    ``months * permutations * drivers * 4`` microseconds of a core (networks of 32 units, 7 months): 12 months with 14
+    drivers 13 ms. The members take turns, one for each pair of orders.
+
+    Parameters
+    ----------
+    cube
+        As of `xnee.predict`; towers too.
+    model
+        From `xnee.fit`.
+    sites
+        The towers that `model` was fitted on: their training windows are what cells are compared with.
+    period
+        First and last month, such as ``("2003-01", "2005-12")``; the months before it must be in the cube. By
+        default all months with a whole past.
+    background
+        Training windows of the type to compare with (of all types for one without towers).
+    method
+        ``"exact"``, ``"permutation"``, or ``"auto"``: exact where playing every coalition costs no more.
+    permutations
+        Pairs of orders for each month of a cell, 2 or more.
+    seed
+        Decides background and orders. A cell's numbers do not depend on tiles or on other cells.
+    tile
+        Cells along one side of a tile.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy, over ``(lat, lon)``: ``phi (driver, ...)``, mean over the period, and its standard error of drawing
+        orders ``phi_se``; ``magnitude (driver, ...)``, mean over months of the absolute value; ``base`` and
+        ``prediction``, means over the period; phi adds up to prediction less base. All g C m-2 month-1 per square
+        metre of forest. ``dominant (...)``, number of the driver of largest magnitude, named in ``flag_meanings``, -1
+        where nothing is known: without forest, or where a month of the period lacks a driver.
+
+    Raises
+    ------
+    ValueError
+        If `xnee.predict` refuses the cube, the towers are not those of the fit, the period is not in the cube with its
+        past, the method is unknown or a number is too low.
+
+    Examples
+    --------
+    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.training import FitSpec
+    >>> from xnee.sources.synthetic import synthetic_cube, synthetic_towers
+    >>> towers, quick = synthetic_towers(), FitSpec(epochs=1)
+    >>> model = fit(towers, ["TEMP", "PAR"], lags=1, members=1, strategy="per-pft", training=quick)
+    >>> why = explain_map(synthetic_cube(), model, sites=towers, period=("2005-07", "2005-07"))
+    >>> why["dominant"].dims, why["dominant"].attrs["flag_meanings"]
+    (('lat', 'lon'), 'TEMP PAR')
+    """
+    if method not in METHODS or min(background, tile) < 1 or permutations < 2:
+        msg = (
+            "explain_map needs method 'auto', 'exact' or 'permutation', background and tile of at least 1 and "
+            f"permutations of at least 2; got {method!r}, {background}, {tile}, {permutations}."
+        )
+        raise ValueError(msg)
+    fraction = predict(cube, model, tile=tile)["pft_fraction"]  # with all its checks of cube and model
+    months = _months(cube, model, period)
+    drivers, space = list(model.window.drivers), [str(dim) for dim in fraction.dims if dim != "pft"]
+    blocks = dict.fromkeys(space, tile)
+    cost = 2 ** len(drivers) * background * model.members, permutations * 2 * len(drivers)
+    task = _Task(
+        against=_backgrounds(sites, model, labels(fraction["pft"]).tolist(), background, seed),
+        drivers=len(drivers),
+        length=model.window.length,
+        permutations=0 if method == "exact" or (method == "auto" and cost[0] <= cost[1]) else permutations,
+        seed=seed,
+    )
+    x = stack_drivers(cube.isel(time=months), drivers).transpose(*space, "time", "driver").astype("f4")
+    context = _context(cube, model).transpose(*space, "statistic", "driver").astype("f4")
+    shape = [fraction.sizes[dim] for dim in space]
+    number = xr.DataArray(np.arange(np.prod(shape)).reshape(shape), dims=space)  # the same cell, the same draws
+    values = xr.apply_ufunc(
+        task.run,
+        x.drop_vars(set(x.coords) - set(space)).chunk({"time": -1, "driver": -1, **blocks}),
+        context.drop_vars(set(context.coords) - set(space)).chunk({"statistic": -1, "driver": -1, **blocks}),
+        fraction.drop_vars("pft").transpose(*space, "pft").chunk({"pft": -1, **blocks}),
+        number.chunk(blocks),
+        input_core_dims=[["time", "driver"], ["statistic", "driver"], ["pft"], []],
+        output_core_dims=[["value"]],
+        dask="parallelized",
+        output_dtypes=["f8"],
+        join="override",
+        dask_gufunc_kwargs={"output_sizes": {"value": 3 * len(drivers) + 2}},
+    )
+    explained = cube["time"].to_numpy()[months].astype("datetime64[M]")[model.window.lags :]
+    return _describe(values, drivers, space).assign_attrs(
+        method="permutation" if task.permutations else "exact",
+        background=background,
+        period=f"{explained[0]}..{explained[-1]}",
+        model_fingerprint=model.fingerprint,
+    )
+
+
+def _months(cube: xr.Dataset, model: NEEModel, period: tuple[str, str] | None) -> slice:
+    """Place of the months to explain and of the past of the first."""
+    time = cube["time"].to_numpy().astype("datetime64[M]")
+    first, last = time[model.window.lags], time[-1]
+    if period is not None:
+        try:
+            begin, end = (np.datetime64(str(edge)[:7], "M") for edge in period)
+            there = bool(first <= begin <= end <= last)
+        except ValueError:
+            there = False
+        if not there:
+            msg = (
+                f"period must be its first and last month, ('2003-01', '2005-12'), and lie in {first}..{last}: the "
+                f"cube begins {time[0]} and a window needs {model.window.lags} months before; got {period}."
+            )
+            raise ValueError(msg)
+        first, last = begin, end
+    start = int(np.searchsorted(time, first)) - model.window.lags
+    return slice(start, int(np.searchsorted(time, last)) + 1)
+
+
+def _context(cube: xr.Dataset, model: NEEModel) -> xr.DataArray:
+    """Take the context that the cube brings along, or that of its whole time axis, where a network reads it."""
+    drivers = list(model.window.drivers)
+    if not any(ensemble.inputs.statistics for ensemble in model.ensembles.values()):
+        none = xr.zeros_like(stack_drivers(cube, drivers).isel(time=[0] * len(STATISTICS)))
+        return none.drop_vars("time").rename(time="statistic")
+    return check_context(cube["context"], drivers) if "context" in cube else site_context(cube, drivers)
+
+
+def _backgrounds(
+    sites: xr.Dataset, model: NEEModel, pfts: list[str], background: int, seed: int
+) -> dict[int, tuple[Networks, Tensor]]:
+    """Networks and background windows of each type, by the type's place; all types' for one without towers."""
+    towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
+    training, rng = same_windows(towers, model), np.random.default_rng(seed)
+    result = {}
+    for place, pft in enumerate(pfts):
+        own = training & (towers["pft"].to_numpy() == pft)
+        rows = rng.permutation(np.flatnonzero(own if own.any() else training))[:background]
+        networks = networks_of(model, pft)
+        result[place] = networks, by_sample(towers, networks, rows)
+    return result
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a tile needs to know; `permutations` of 0 plays every coalition."""
+
+    against: Mapping[int, tuple[Networks, Tensor]]
+    drivers: int
+    length: int
+    permutations: int
+    seed: int
+
+    def run(
+        self,
+        x: NDArray[np.float32],
+        context: NDArray[np.float32],
+        fraction: NDArray[np.float32],
+        number: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Explain a tile: ``(..., time, driver)``, ``(..., statistic, driver)``, ``(..., pft)`` to ``(..., value)``.
+
+        Values are phi, its standard error and its magnitude by driver, base and prediction.
+        """
+        result = np.full((*number.shape, 3 * self.drivers + 2), np.nan)
+        forest = (fraction > 0).any(axis=-1) & complete(x, self.length)[..., self.length - 1 :].all(axis=-1)
+        with threads(1):
+            for cell in zip(*np.nonzero(forest), strict=True):
+                result[cell] = self._cell(x[cell], context[cell], fraction[cell], int(number[cell]))
+        return result
+
+    def _cell(
+        self, x: NDArray[np.float32], context: NDArray[np.float32], fraction: NDArray[np.float32], number: int
+    ) -> NDArray[np.float64]:
+        windows = slide(x, self.length)  # (month, lag, driver)
+        phi, variance = np.zeros((2, len(windows), self.drivers))
+        base = full = 0.0
+        for place in np.flatnonzero(fraction > 0):
+            networks, others = self.against[int(place)]
+            own = networks.features(windows, np.broadcast_to(context, (len(windows), *context.shape)))
+            predicted, against = networks.predict(own), float(networks.predict(others).mean())
+            rng = np.random.default_rng([self.seed, number, int(place)])
+            each, error = self._months(networks, own, others, predicted - against, rng)
+            share = float(fraction[place] / fraction.sum())
+            phi += share * each
+            variance += (share * error) ** 2
+            base, full = base + share * against, full + share * float(predicted.mean())
+        error_of_mean = np.sqrt(variance.sum(axis=0)) / len(windows)
+        return np.concatenate([phi.mean(axis=0), error_of_mean, np.abs(phi).mean(axis=0), [base, full]])
+
+    def _months(
+        self, networks: Networks, x: Tensor, others: Tensor, gain: NDArray[np.float64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Explain the months of a cell side by side: values and standard errors, ``(month, driver)``."""
+        if not self.permutations:
+            phi = np.stack([exact(networks, window, others, self.drivers)[0] for window in x])
+            return phi, np.zeros_like(phi)
+        months, count = len(x), self.permutations
+        order = rng.permuted(np.tile(np.arange(self.drivers), (months * count, 1)), axis=1)
+        turn = torch.from_numpy(np.resize(rng.permutation(len(others)), months * count))
+        month = np.repeat(np.arange(months), count)
+        member = (np.tile(np.arange(count), months) + month) % networks.members
+        each = np.empty((months * count, self.drivers))
+        for k in np.unique(member):
+            rows = np.flatnonzero(member == k)
+            each[rows] = gains(networks.only(int(k)), x[month[rows]], others[turn[rows]], order[rows])
+        by_month = each.reshape(months, count, self.drivers)
+        phi, error = by_month.mean(axis=1), by_month.std(axis=1, ddof=1) / np.sqrt(count)
+        return close_sum(phi, error, gain), error
+
+
+def _describe(values: xr.DataArray, drivers: list[str], space: list[str]) -> xr.Dataset:
+    units = {"units": VARIABLES[TARGET].units}
+    names = {
+        "phi": "Shapley value of the driver, mean over the period",
+        "phi_se": "standard error of the Shapley value, from drawing orders",
+        "magnitude": "absolute Shapley value of the driver, mean over months",
+    }
+    result = xr.Dataset()
+    for k, (name, long_name) in enumerate(names.items()):
+        part = values.isel(value=slice(k * len(drivers), (k + 1) * len(drivers))).rename(value="driver")
+        result[name] = part.transpose("driver", *space).assign_attrs(units, long_name=long_name)
+    for k, name in enumerate(("base", "prediction")):
+        result[name] = values.isel(value=k - 2).assign_attrs(units)
+    result = result.assign_coords(driver=drivers)
+    size = result["magnitude"]
+    known = size.notnull().all("driver")
+    largest = size.fillna(-1.0).argmax("driver")
+    dominant = largest.where(known, -1).astype("i1").drop_vars("driver", errors="ignore")
+    result["dominant"] = dominant.assign_attrs(
+        long_name="driver of largest magnitude; -1: none",
+        flag_values=np.arange(len(drivers), dtype="i1"),
+        flag_meanings=" ".join(drivers),
+    )
+    return result
