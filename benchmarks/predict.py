@@ -1,7 +1,7 @@
 """What a national map costs: the kernel, a map of China at 0.05 degrees, worker processes, linearity, memory.
 
-``python benchmarks/predict.py kernel`` (a), ``map`` (b), ``workers`` (c), ``scaling`` (d), ``memory``, or several of them; all by
-default. ``--share 0.1`` takes a tenth of the work of each, for a quick look. ``map`` needs 4 GB of disk at full size:
+``python benchmarks/predict.py kernel`` (a), ``map`` (b), ``workers`` (c), ``scaling`` (d), ``memory``, or several of
+them; all by default. ``--share 0.1`` takes a tenth of the work of each, for a quick look. ``map`` needs 4 GB of disk at full size:
 1,400 x 800 cells, about 40,000 of them forest, 240 months, 14 drivers. Tiles of the cube that have no forest are not
 written (they read as missing): xnee does not look at them, and the obvious way is timed on tiles that are there.
 
@@ -487,7 +487,7 @@ def scaling(_folder: Path, share: float) -> None:
     import torch
 
     torch.set_num_threads(1)
-    base = {"cells": max(30, int(240 * share)), "months": 120, "members": 2}
+    base = {"cells": max(30, int(600 * share)), "months": 126, "members": 2}
     rows = {}
     for axis in base:
         print(f"{axis}: ", end="")
@@ -498,7 +498,7 @@ def scaling(_folder: Path, share: float) -> None:
             print(f"x{times}: {rows[axis, times]:.2f} s ({per:.2f})  ", end="")
         print()
     windows = base["cells"] * (base["months"] - LAGS) * base["members"]
-    each = rows["cells", 1] / windows
+    each = rows["cells", 4] / (4 * windows)
     print(f"{each * 1e6:.2f} us for a window and network, networks of 32 units, gathering and mixing included")
     types = 1.7
     print(f"20 years, 5 members, {types} types a forest cell, 64 workers of one core, 99e4 km2 of closed forest:")

@@ -119,17 +119,17 @@ class DriverModel:
         return np.stack([past, past + 10]).astype("f4")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def towers():
     return make_towers
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cube():
     return make_cube
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def driver_model():
     return DriverModel
 

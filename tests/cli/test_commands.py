@@ -60,6 +60,61 @@ def test_fit_takes_several_drivers(road, capsys):
     assert (road / "two" / "model.json").exists()
 
 
+def test_fit_takes_what_a_search_chose(road, capsys):
+    words = (
+        "--drivers",
+        "TEMP",
+        "--lags",
+        "1",
+        "--folds",
+        "2",
+        "--sample",
+        "4",
+        "--method",
+        "halving",
+        "--workers",
+        "1",
+    )
+    assert run("search", road / "sites.nc", "--out", road / "search", *words) == 0
+    assert "smallest network within one standard error" in capsys.readouterr().out
+    settings = ("--search", road / "search", "--members", "1")
+    assert run("fit", road / "sites.nc", "--out", road / "searched", *settings) == 0
+    text = capsys.readouterr().out
+    assert "<NEEModel searched" in text
+    assert "drivers: TEMP\n" in text
+
+
+def test_evaluate_takes_schemes_and_baselines(road, capsys):
+    words = ("--schemes", "temporal", "group-k-fold", "--groups", "pft", "--folds", "2", "--baselines", "random forest")
+    assert run("evaluate", road / "sites.nc", road / "model", *words) == 0
+    text = capsys.readouterr().out
+    assert "group-k-fold: 2 folds" in text
+    assert "random forest" in text
+
+
+def test_applicability_writes_the_map_and_prints_the_share(road, capsys):
+    target = road / "where.nc"
+    assert run("applicability", road / "cube.zarr", road / "sites.nc", road / "model", "--out", target) == 0
+    assert {"DI", "AOA"} <= set(open_file(target).data_vars)
+    assert "outside" in capsys.readouterr().out
+
+
+def test_compare_prints_totals(road, capsys):
+    assert run("predict", road / "cube.zarr", road / "model", "--out", road / "nee.nc") == 0
+    other = open_product(road / "nee.nc")[["NEE", "forest_fraction"]].load()
+    write_file(other, road / "other.nc")
+    words = ("--other", f"twin={road / 'other.nc'}", "--min-forest", "0.1", "--out", road / "compared.nc")
+    assert run("compare", road / "nee.nc", *words) == 0
+    assert "twin" in capsys.readouterr().out
+    assert abs(open_file(road / "compared.nc")["bias"]).max() < 1e-3
+
+
+def test_explain_writes_months_of_the_past(road, capsys):
+    words = ("explain", road / "sites.nc", road / "model", "--out", road / "lags.nc", "--samples", "1", "--lags")
+    assert run(*words, "--background", "4") == 0
+    assert "months before the target" in capsys.readouterr().out
+
+
 def test_explain_writes_values_and_figure(road, capsys):
     words = ("explain", road / "sites.nc", road / "model", "--out", road / "why.nc", "--samples", "1")
     assert run(*words, "--background", "4") == 0
@@ -80,7 +135,10 @@ def test_explain_writes_values_and_figure(road, capsys):
         (("towers", "{here}/*.csv", "--out", "{here}/new.nc"), r"\*\.csv"),
         (("evaluate", "{sites}", "{model}", "--out", "{here}/scores.csv"), "scores.csv must end in .nc"),
         (("explain", "{sites}", "{model}", "--out", "{here}/why.zarr"), "why.zarr must end in .nc"),
-        (("towers", "x.csv", "--out", "{here}/new.nc", "--columns", "ndvi"), "column=NAME, e.g. ndvi=NDVI"),
+        (("towers", "x.csv", "--out", "{here}/new.nc", "--columns", "ndvi"), "name=value, e.g. ndvi=NDVI"),
+        (("compare", "{here}/no.nc", "--other", "x", "--out", "{here}/c.nc"), "name=value, e.g. ndvi=NDVI"),
+        (("fit", "{sites}", "--out", "{here}/new", "--search", "s", "--drivers", "TEMP"), "--search or --drivers"),
+        (("fit", "{sites}", "--out", "{here}/new", "--search", "{here}/none"), "none"),
         (("fit", "{sites}", "--out", "{here}/new", "--device", "gpu"), "device must be 'cpu'"),
         (("report", "{here}/no.nc", "--out", "{here}/r"), "there is no product"),
         (("demo", "--out", "{here}"), "not empty and no earlier demo made it"),

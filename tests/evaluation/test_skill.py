@@ -11,10 +11,8 @@ NAMES = ["PFT seasonal cycle", "site seasonal cycle"]
 
 
 @pytest.fixture(scope="module")
-def both():
-    from tests.conftest import make_towers  # module scope: the fixture `towers` is a function
-
-    ds = make_towers(sites=10, years=2)
+def both(towers):
+    ds = towers(sites=10, years=2)
     return ds, fit(ds, lags=1, members=1, strategy="per-pft", training=QUICK)
 
 

@@ -110,7 +110,7 @@ def make_predicted(
     return predicted
 
 
-def make_projected(*, crs="EPSG:8857", **options):
+def make_projected(*, crs="ESRI:102025", **options):
     """Give the map in a projection of equal areas, cells of 50 km around the middle of China."""
     from pyproj import Transformer
 

@@ -32,7 +32,7 @@ def area_slowly(ds):
 
     crs = crs_of(ds)
     turn = Transformer.from_crs(crs, 4326, always_xy=True).transform
-    geod = Geod(a=crs.ellipsoid.semi_major_metre, b=crs.ellipsoid.semi_minor_metre)
+    geod = Geod(ellps="WGS84")
     area = np.zeros((ds.sizes["y"], ds.sizes["x"]))
     along = np.linspace(-25_000, 25_000, 51)
     for j, y in enumerate(ds["y"].values):
@@ -43,7 +43,7 @@ def area_slowly(ds):
     return area
 
 
-@pytest.mark.parametrize(("crs", "tolerance"), [(ALBERS, 1e-6), (SINUSOIDAL, 1e-6), (CONFORMAL, 1e-4)])
+@pytest.mark.parametrize(("crs", "tolerance"), [(ALBERS, 2e-6), (SINUSOIDAL, 1e-5), (CONFORMAL, 2e-6)])
 def test_areas_are_those_of_the_ground(crs, tolerance):
     predicted = make_projected(crs=crs)
     for ds in (predicted, predicted.compute()):
@@ -85,7 +85,7 @@ def test_other_tools_read_it(tmp_path):
     target = to_product(predicted, tmp_path / "nee.nc", progress=False)
     assert compliance(target, "cf:1.11") == []
     with rasterio.open(f"netcdf:{target}:NEE") as file:
-        assert file.crs.to_epsg() == 8857
+        assert "+proj=aea" in file.crs.to_proj4()
         bands = file.read(masked=True).filled(np.nan)
     np.testing.assert_array_equal(bands[:, ::-1], predicted["NEE"].astype("f4"))
     if shutil.which("cdo"):
@@ -101,7 +101,7 @@ def test_other_tools_read_it(tmp_path):
 def test_a_geotiff_is_in_the_projection(tmp_path):
     path = to_geotiff(make_projected(), tmp_path / "nee.tif", progress=False)
     with rasterio.open(path) as file:
-        assert file.crs.to_epsg() == 8857
+        assert "+proj=aea" in file.crs.to_proj4()
         assert file.transform.a == 50_000
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import dask
 import netCDF4
@@ -12,7 +16,7 @@ import pytest
 import xarray as xr
 
 from xnee import unfinished
-from xnee.products import writing
+from xnee.products import ledger, writing
 from xnee.products.budget import budget
 from xnee.products.cf import FILL
 from xnee.products.store import open_product, to_product
@@ -156,6 +160,87 @@ def test_a_tile_that_does_not_fit_is_not_written(predicted, tmp_path):
         writing._write_tile(place, template, tile.drop_vars("lat").isel(lat=[0]), region)
 
 
+# years in files of their own
+
+
+def test_years_are_files_and_open_as_one(predicted, product, tmp_path):
+    folder = write(predicted, tmp_path / "nee", split="year", attrs=ATTRS)
+    assert sorted(os.listdir(folder)) == ["nee_2001.nc", "nee_2002.nc"]
+    opened, whole = open_product(folder), open_product(product)
+    assert opened["NEE"].chunksizes["time"] == (24,)
+    xr.testing.assert_identical(opened.drop_attrs().load(), whole.drop_attrs().load())
+    xr.testing.assert_allclose(budget(opened), budget(predicted), rtol=1e-12)
+    with xr.open_dataset(folder / "nee_2002.nc") as year:
+        assert year.attrs["time_coverage_start"] == "2002-01-01T00:00:00Z"
+        assert year.attrs["time_coverage_duration"] == "P12M"
+        assert year["NEE_total"].sizes["year"] == 1
+        np.testing.assert_array_equal(year["NEE_month"]["month"], 200201 + np.arange(12))
+        xr.testing.assert_allclose(budget(year)["NEE_forest"], budget(predicted)["NEE_forest"].sel(year=[2002]))
+
+
+def test_an_open_year_of_a_split_product_has_its_own_months(tmp_path):
+    folder = write(make_predicted(months=30, start="2000-07"), tmp_path / "nee", split="year")
+    assert [file.name for file in sorted(folder.iterdir())] == ["nee_2000.nc", "nee_2001.nc", "nee_2002.nc"]
+    with xr.open_dataset(folder / "nee_2000.nc") as year:
+        assert year.attrs["time_coverage_start"] == "2000-07-01T00:00:00Z"
+        assert year.sizes["time"] == 6
+
+
+# two runs at once
+
+
+def test_two_runs_on_one_target_are_refused(predicted, tmp_path):
+    partial = ledger.Partial(target=tmp_path / "nee.nc")
+    with (
+        partial.locked(),
+        pytest.raises(RuntimeError, match=r"another run is writing the product .*nee.nc: process \d+ on"),
+    ):
+        write(predicted, tmp_path / "nee.nc")
+    assert os.listdir(tmp_path) == []
+    write(predicted, tmp_path / "nee.nc")
+
+
+def test_two_runs_at_the_same_moment_make_one_product(tmp_path):
+    def run():
+        try:
+            return write(make_predicted(), tmp_path / "nee.zarr")
+        except (RuntimeError, FileExistsError) as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda _: run(), range(4)))
+    assert sum(isinstance(end, Path) for end in ends) >= 1
+    refused = [str(end) for end in ends if not isinstance(end, Path)]
+    assert all("another run is writing" in text or "is there already" in text for text in refused)
+    np.testing.assert_array_equal(open_product(tmp_path / "nee.zarr")["NEE"], make_predicted()["NEE"].astype("f4"))
+    assert os.listdir(tmp_path) == ["nee.zarr"]
+
+
+def test_a_lock_of_a_run_that_was_killed_is_free(tmp_path):
+    folder = tmp_path / "nee.nc.partial"
+    folder.mkdir()
+    (folder / "lock").write_text("process 1 on another machine, since long ago")
+    write(make_predicted(), tmp_path / "nee.nc")
+    assert os.listdir(tmp_path) == ["nee.nc"]
+
+
+def test_a_disk_without_locks_is_written_all_the_same(predicted, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    write(predicted, tmp_path / "nee.nc")
+
+
+def test_a_finished_run_of_something_else_does_not_count(predicted, tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger.Partial, "clear", refuse_access)
+    write(predicted, tmp_path / "nee.nc")  # stops after the product got its name
+    monkeypatch.undo()
+    with pytest.raises(FileExistsError, match="is there already"):
+        write(predicted.assign_attrs(model_fingerprint="other"), tmp_path / "nee.nc")
+    assert os.listdir(tmp_path) == ["nee.nc"]
+
+
 # targets
 
 
@@ -187,6 +272,12 @@ def refuse_access(*_):
         ("nee.nc", {"tile": 4}, ValueError, "a whole number of the chunks of NEE, which are 3 x 3 cells; got 4"),
         ("nee.nc", {"tile": 0}, ValueError, "a whole number of the chunks"),
         ("nee.nc", {"tile": 3.0}, ValueError, "a whole number of the chunks"),
+        ("nee.nc", {"split": "month"}, ValueError, "split must be None, for one file, or 'year'; got 'month'"),
+        ("nee.nc", {"split": "year"}, ValueError, "the target is a folder of NetCDF files, a name without ending"),
+        ("nee", {}, ValueError, "or is a folder with split='year'; got 'nee'"),
+        ("nee.nc", {"regions": "nowhere.geojson"}, FileNotFoundError, "no such file: nowhere.geojson"),
+        ("nee.nc", {"attrs": {"contact": ["a", "b"]}}, TypeError, r"text or numbers; got 'contact': \['a', 'b'\]"),
+        ("nee.nc", {"attrs": {1: "a"}}, TypeError, "attributes of a file have names"),
     ],
 )
 @pytest.mark.usefixtures("no_compute")
@@ -201,6 +292,22 @@ def test_a_folder_that_cannot_be_written_to_is_refused(predicted, tmp_path, monk
     monkeypatch.setattr(unfinished.os, "access", refuse_access)  # root may write everywhere
     with pytest.raises(PermissionError, match="cannot be written to"):
         write(predicted, tmp_path / "nee.nc")
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_a_product_is_not_predicted_again(product, tmp_path):
+    with pytest.raises(ValueError, match=r"this is a product already: its members were added up .*profile=\"ilamb\""):
+        write(open_product(product), tmp_path / "nee.nc")
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_a_folder_of_other_things_is_not_replaced(predicted, tmp_path):
+    for name, options in (("nee.zarr", {}), ("nee", {"split": "year"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.docx").write_text("ten years")
+        with pytest.raises(FileExistsError, match="is a folder and no product"):
+            write(predicted, tmp_path / name, overwrite=True, **options)
+        assert os.listdir(tmp_path / name) == ["thesis.docx"]
 
 
 @pytest.mark.usefixtures("no_compute")

@@ -1,5 +1,7 @@
-"""The command line, ``xnee demo | towers | cube | fit | predict | evaluate | explain | report``."""
+"""The command line, one thin command a function."""
 
-from xnee.cli.commands import main
+import xnee.cli.commands
+import xnee.cli.judging  # noqa: F401  both register their commands
+from xnee.cli.app import main
 
 __all__ = ["main"]

@@ -1,41 +1,13 @@
-"""The command line: a thin face. Each command reads files, calls the functions of the same name, writes files."""
+"""Commands that make: a thin face. Each reads files, calls the functions of the same name, writes files."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from cyclopts import App, Parameter
-
+from xnee.cli.app import app, pairs
 from xnee.cli.files import check_free, open_file, write_file
-from xnee.cli.printing import print_budget, print_contribution
-
-__all__ = ["main"]
-
-app = App(
-    name="xnee",
-    help="From flux towers to a national map of forest net ecosystem exchange.",
-    default_parameter=Parameter(consume_multiple=True),  # --drivers TEMP PRE PAR
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and turn refusals into one line and exit status 2.
-
-    Parameters
-    ----------
-    arguments
-        Words of the command line; by default those of the process.
-    """
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    try:
-        app(arguments)
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
-        print(f"xnee: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+from xnee.cli.printing import print_budget
 
 
 @app.command
@@ -73,7 +45,7 @@ def towers(
     import xnee
 
     check_free(out, suffixes=(".nc",))
-    wanted = _pairs(columns)
+    wanted = pairs(columns)
     ds = xnee.read_fluxnet(
         [str(file) for file in files], sites=sites, qc_min=qc_min, coverage_min=coverage_min, nee=nee
     )
@@ -299,59 +271,6 @@ def predict(cube: Path, model: Path, *, out: Path, tile: int = 64, overwrite: bo
 
 
 @app.command
-def evaluate(sites: Path, model: Path, *, out: Path | None = None, folds: int = 10) -> None:
-    """Print skill on held-out months beside skill on left-out sites.
-
-    Parameters
-    ----------
-    sites
-        The towers that the model was fitted on.
-    model
-        Folder of a model.
-    out
-        Also write the scores to this file, ending in .nc.
-    folds
-        Groups of sites that are left out in turn.
-    """
-    import xnee
-    from xnee.evaluation.skill import skill_table
-
-    if out is not None:
-        check_free(out, suffixes=(".nc",))
-    scores = xnee.evaluate(open_file(sites).load(), xnee.load_model(model), folds=folds)
-    if out is not None:
-        write_file(scores, out)
-    print(skill_table(scores))
-
-
-@app.command
-def explain(sites: Path, model: Path, *, out: Path, samples: int = 20, background: int = 50) -> None:
-    """Attribute predictions to drivers by Shapley values.
-
-    Parameters
-    ----------
-    sites
-        The towers that the model was fitted on.
-    model
-        Folder of a model.
-    out
-        File to write, ending in .nc; a figure with the same name is put beside it.
-    samples
-        Windows to explain per type.
-    background
-        Windows to compare with.
-    """
-    import xnee
-
-    check_free(out, suffixes=(".nc",))
-    check_free(out.with_suffix(".png"))
-    why = xnee.explain(open_file(sites).load(), xnee.load_model(model), samples=samples, background=background)
-    write_file(why, out)
-    xnee.plot(why).savefig(out.with_suffix(".png"))
-    print_contribution(why)
-
-
-@app.command
 def report(product: Path, *, out: Path) -> None:
     """Print the budget of a product and draw its map.
 
@@ -371,13 +290,6 @@ def report(product: Path, *, out: Path) -> None:
     xnee.plot(ds).savefig(out / "map.png")
     print_budget(ds)
     print(f"{out / 'map.png'}, {out / 'budget.csv'}")
-
-
-def _pairs(columns: tuple[str, ...]) -> dict[str, str]:
-    if not all(column.count("=") == 1 for column in columns):
-        msg = f"columns are given as column=NAME, e.g. ndvi=NDVI; got {list(columns)}."
-        raise ValueError(msg)
-    return dict(column.split("=") for column in columns)
 
 
 @app.command

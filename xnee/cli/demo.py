@@ -42,7 +42,9 @@ def run_demo(out: Path, *, seed: int) -> None:
     model = xnee.fit(sites, seed=seed)
     model.save(out / "model")
     print(model, "\n")
-    scores = xnee.evaluate(sites, model)
+    scores = xnee.evaluate(
+        sites, model, folds=5, baselines=["PFT seasonal cycle", "site seasonal cycle", "random forest"]
+    )
     write_file(scores, out / "skill.nc")
     print(skill_table(scores), "\n")
     xnee.to_product(xnee.predict(world, model), out / "NEE_synthetic.nc")
@@ -50,7 +52,7 @@ def run_demo(out: Path, *, seed: int) -> None:
     xnee.plot(product).savefig(out / "map.png")
     print_budget(product)
     _compare_with_truth(product, world)
-    why = xnee.explain(sites, model, samples=4, background=25, permutations=50)
+    why = xnee.explain(sites, model, samples=4, background=25, method="permutation", permutations=300)
     write_file(why, out / "explanation.nc")
     xnee.plot(why).savefig(out / "contribution.png")
     print_contribution(why)

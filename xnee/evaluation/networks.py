@@ -143,9 +143,9 @@ def settings_of(model: NEEModel) -> dict[str, Any]:
     return {
         "members": model.members,
         "seed": model.provenance["seed"],
-        # the choice of a search cannot be made again in each fold: what it chose is kept
+        # the choice of a search, or of the user, cannot be made again in each fold: it is kept
         "strategy": {pft: ensemble.approach for pft, ensemble in model.ensembles.items()}
-        if model.strategy == "searched"
+        if model.strategy in ("searched", "by type")
         else model.strategy,
         "context": asked["context"],
         "bootstrap": model.provenance["bootstrap"],

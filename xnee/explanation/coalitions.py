@@ -2,8 +2,7 @@
 
 The inputs enter an LSTM by a sum over features, so that the projected inputs of a coalition are the sum of those of its
 two halves. With k drivers, the projections of 2**(k/2) coalitions of either half are kept; each of the 2**k coalitions
-costs one addition and the recurrent part. A window takes about a microsecond a member (32 units, 7 months, one core),
-of which more than half is the matrix product of the recurrence.
+costs one addition and the recurrent part. A window takes about a microsecond a member (32 units, 7 months, one core).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 Method = Literal["auto", "exact", "permutation"]
 METHODS = ("auto", "exact", "permutation")
 
-_SECONDS = 1.1e-6
+_SECONDS = 1.0e-6
 """Core seconds to evaluate a window of 7 months by a network of 32 units."""
 _EXACT_UP_TO = 120.0
 """Core seconds up to which every coalition is played when the method is left open."""
@@ -49,9 +49,9 @@ def explain(
     All lags of a driver, both components of a wind direction, and what the site's context tells of the driver, are
     one player. The value of a coalition is the prediction averaged over background windows whose other drivers stay
     as they are (interventional values; Lundberg and Lee 2017). Either every coalition is played, or orders of the
-    drivers are drawn in pairs. What a coalition costs is about 1.1 microseconds a background window and member on one
-    core (networks of 32 units, 7 months): 118 windows with 14 drivers, 50 background windows and 1 member take
-    107 core seconds, with 5 members 530.
+    drivers are drawn in pairs. A coalition costs about a microsecond a background window and member on one core
+    (networks of 32 units, 7 months): 118 windows with 14 drivers, 50 background windows and 1 member take some 95 core
+    seconds, with 5 members 480.
 
     Parameters
     ----------

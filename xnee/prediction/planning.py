@@ -227,9 +227,9 @@ def choose_tile(drivers: Mapping[str, xr.DataArray], cover: Cover, tile: int | N
 
 
 def _tile_bytes(cells: int, forest: int, drivers: int, members: int, cover: Cover, types: float = 2) -> int:
-    """Memory of a tile: its forest cells' drivers, as read and as handed on; members by type and mixed; dense maps."""
+    """Memory of a tile: its forest cells' drivers, as read and handed on; members by type and mixed; maps, twice."""
     gathered = forest * 4 * (2 * drivers + members * (types + 3))
-    dense = cells * (8 + 4 * 2 + 4 * members * len(cover.pfts))
+    dense = cells * (8 + 2 * 4 * (2 + members * len(cover.pfts)))
     return int(cover.month.size * (gathered + dense))
 
 

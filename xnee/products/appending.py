@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 
+from xnee.products.attributes import lags_of
 from xnee.products.axes import months, space_of
 from xnee.products.cf import undecorate
 from xnee.products.joining import join, open_raw, year_files
@@ -21,7 +22,7 @@ from xnee.products.netcdf import write_netcdf
 __all__ = ["check_same", "later", "lengthen", "split_years"]
 
 _SLICE = {"time": MONTHS * 20}  # of a file that is copied: a dask array of years, not of months
-_ONE_VALUE = ("model_fingerprint", "context_period", "climatology", "land_cover", "region")
+_ONE_VALUE = ("model_fingerprint", "context_period", "climatology", "land_cover", "region", "cover")
 
 
 def check_same(before: xr.Dataset, product: xr.Dataset, *, members: int, regions: str, tile: int | None) -> None:
@@ -112,7 +113,7 @@ def later(predicted: xr.Dataset, before: xr.Dataset) -> xr.Dataset:
         )
         raise ValueError(msg)
     rest = predicted.isel(time=slice(int((time < following).sum()), None))
-    lags = _lags(predicted)
+    lags = lags_of(predicted)
     if rest.sizes["time"] and time[0] > following - pd.DateOffset(months=lags):
         msg = (
             f"the first {lags} months of a prediction lack their past, so that {following:%Y-%m} cannot be the first "
@@ -121,12 +122,6 @@ def later(predicted: xr.Dataset, before: xr.Dataset) -> xr.Dataset:
         )
         raise ValueError(msg)
     return rest
-
-
-def _lags(predicted: xr.Dataset) -> int:
-    """Read how far a window reaches back from the card of the model."""
-    card = json.loads(str(predicted.attrs.get("model", "{}")))
-    return int(card.get("lags", 0)) if isinstance(card, dict) else 0
 
 
 def lengthen(before: Path, store: Path, result: Path, *, tile: int, progress: bool) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ import xarray as xr
 from xnee.products.axes import crs_of, extent, months, space_of
 from xnee.products.words import CAVEAT, SIGN
 
-__all__ = ["check_attrs", "command", "global_attrs", "package_version"]
+__all__ = ["check_attrs", "command", "global_attrs", "lags_of", "package_version"]
 
 _SOFTWARE = ("xnee", "numpy", "xarray", "dask", "zarr", "netCDF4", "torch")
 
@@ -119,13 +120,9 @@ def _step(axis: xr.DataArray) -> float:
 
 def _towers(predicted: xr.Dataset) -> dict[str, object]:
     """Name the towers that a model learned from, with the licences of their data, from its card."""
-    try:
-        card = json.loads(str(predicted.attrs.get("model", "{}")))
-    except json.JSONDecodeError:
-        card = {}
-    facts = card.get("provenance") if isinstance(card, dict) else None
-    sites = (facts or {}).get("sites") or []
-    licences = (facts or {}).get("site_licence") or [""] * len(sites)
+    facts = _card(predicted).get("provenance") or {}
+    sites = facts.get("sites") or []
+    licences = facts.get("site_licence") or [""] * len(sites)
     told = [(str(site), str(licence or "licence not told")) for site, licence in zip(sites, licences, strict=True)]
     if not told:
         return {}
@@ -137,6 +134,31 @@ def _towers(predicted: xr.Dataset) -> dict[str, object]:
         "license": f"Learned from data under: {'; '.join(kinds)} (attribute sites). What they ask for holds for this "
         "file, beside what its creator says.",
     }
+
+
+def _card(predicted: xr.Dataset) -> dict[str, Any]:
+    """Read the card of the model."""
+    try:
+        card = json.loads(str(predicted.attrs.get("model", "{}")))
+    except json.JSONDecodeError:
+        card = {}
+    return card if isinstance(card, dict) else {}
+
+
+def lags_of(predicted: xr.Dataset) -> int:
+    """Read from the card of the model how many months before a month it looks at.
+
+    Parameters
+    ----------
+    predicted
+        Maps with the attributes that `xnee.predict` gave them.
+
+    Returns
+    -------
+    int
+        0 if no card says so.
+    """
+    return int(_card(predicted).get("lags", 0))
 
 
 def command() -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from pyproj import CRS, Proj, Transformer
+from pyproj import CRS, Transformer
 
 from xnee.grid import bounds, cell_area, tiles
 
@@ -162,23 +162,23 @@ def with_area(product: xr.Dataset, crs: CRS, *, chunks: Mapping[Any, tuple[int, 
     Returns
     -------
     xarray.Dataset
-        With ``area`` (m2, on the ellipsoid) and, in a projection, ``lat`` and ``lon (y, x)``. Lazy where `chunks` are
-        given. In a projection an area is that of the cell in the plane, divided by the scale of areas at its centre.
+        With ``area`` (m2, on the WGS84 ellipsoid, whatever the projection makes of it) and, in a projection, ``lat``
+        and ``lon (y, x)``. Lazy where `chunks` are given.
     """
     space = space_of(product)
     down, across = (_lazy(product[dim].to_numpy(), chunks.get(dim)) for dim in space)
-    text = {"long_name": "area of the cell on the ellipsoid"}
+    text = {"long_name": "area of the cell on the WGS84 ellipsoid"}
     if space == ("lat", "lon"):
         per_degree = cell_area(product["lat"], [-0.5, 0.5])[:, 0].to_numpy()  # of longitude
         width = np.abs(np.diff(bounds(product["lon"]), axis=1)[:, 0])
         area = _lazy(per_degree, chunks.get("lat"))[:, None] * _lazy(width, chunks.get("lon"))
         return product.assign(area=(space, area, _AREA | text))
-    sides = [np.abs(np.diff(bounds(product[dim]), axis=1)[:, 0]) for dim in space]
-    plane = _lazy(sides[0], chunks.get("y"))[:, None] * _lazy(sides[1], chunks.get("x"))
-    place = [_map(_place, down, across, crs=crs.to_wkt(), which=which) for which in (0, 1)]
-    scale = _map(_areal_scale, down, across, crs=crs.to_wkt())
-    lat, lon = ((space, values, _degrees(name)) for name, values in zip(("lat", "lon"), place, strict=True))
-    return product.assign(area=(space, plane / scale, _AREA | text)).assign_coords(lat=lat, lon=lon)
+    ends = {dim: bounds(product[dim]) for dim in space}
+    edges = [_lazy(ends[dim][:, side], chunks.get(dim)) for dim in space for side in (0, 1)]
+    lat, lon = (_map(_place, down, across, crs=crs.to_wkt(), which=which) for which in (0, 1))
+    area = _map(_ground, *edges, crs=crs.to_wkt())
+    place = {name: (space, values, _degrees(name)) for name, values in (("lat", lat), ("lon", lon))}
+    return product.assign(area=(space, area, _AREA | text)).assign_coords(place)
 
 
 def _lazy(values: NDArray[np.float64], chunks: tuple[int, ...] | None) -> Any:
@@ -187,26 +187,38 @@ def _lazy(values: NDArray[np.float64], chunks: tuple[int, ...] | None) -> Any:
     return da.from_array(values, chunks=(chunks,))  # type: ignore[no-untyped-call]
 
 
-def _map(function: Any, down: Any, across: Any, **options: Any) -> Any:
-    """Call a function on each block of a grid, given by its two axes."""
-    if isinstance(down, np.ndarray):
-        return function(down[:, None], across[None, :], **options)
+def _map(function: Any, *axes: Any, **options: Any) -> Any:
+    """Call a function on each block of a grid: of the arrays along its two axes, the first half are along the rows."""
+    half = len(axes) // 2
+    grid = [axis[:, None] if i < half else axis[None, :] for i, axis in enumerate(axes)]
+    if isinstance(axes[0], np.ndarray):
+        return function(*np.broadcast_arrays(*grid), **options)
     options |= {"dtype": "f8", "meta": np.empty((0, 0))}
-    return da.map_blocks(function, down[:, None], across[None, :], **options)  # type: ignore[no-untyped-call]
+    full = da.broadcast_arrays(*grid)
+    return da.map_blocks(function, *full, **options)  # type: ignore[no-untyped-call]
 
 
 def _place(y: NDArray[np.float64], x: NDArray[np.float64], *, crs: str, which: int) -> NDArray[np.float64]:
     """Give latitude (0) or longitude (1) of cells."""
-    across, down = np.broadcast_arrays(x, y)
-    lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(across, down)
+    lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
     return np.asarray((lat, lon)[which])
 
 
-def _areal_scale(y: NDArray[np.float64], x: NDArray[np.float64], *, crs: str) -> NDArray[np.float64]:
-    projection = Proj(crs)
-    across, down = np.broadcast_arrays(x, y)
-    lon, lat = projection(across, down, inverse=True)
-    return np.asarray(projection.get_factors(lon, lat).areal_scale)
+def _ground(
+    south: NDArray[np.float64],
+    north: NDArray[np.float64],
+    west: NDArray[np.float64],
+    east: NDArray[np.float64],
+    *,
+    crs: str,
+) -> NDArray[np.float64]:
+    """Give areas of cells: their outlines of eight points are brought onto the cylinder of equal areas, EPSG:6933."""
+    turn = Transformer.from_crs(crs, 6933, always_xy=True).transform
+    x, y = (west + east) / 2, (south + north) / 2
+    ring = [(west, south), (x, south), (east, south), (east, y), (east, north), (x, north), (west, north), (west, y)]
+    corners = [turn(*corner) for corner in ring]
+    crosses = [one[0] * two[1] - two[0] * one[1] for one, two in zip(corners, [*corners[1:], corners[0]], strict=True)]
+    return np.asarray(np.abs(np.sum(crosses, axis=0)) / 2)
 
 
 def _degrees(name: str) -> dict[str, str]:

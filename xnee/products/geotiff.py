@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from xnee.grid import bounds
+from xnee.products.attributes import lags_of
 from xnee.products.axes import crs_of, months, space_of, tiles_of
 from xnee.products.cf import check_map
 from xnee.products.words import CAVEAT, SIGN
@@ -146,9 +147,12 @@ def _bands(product: xr.Dataset, statistic: Statistic) -> _Bands:
 
 
 def _whole_years(product: xr.Dataset) -> NDArray[np.int64]:
-    years, count = np.unique(months(product).year.to_numpy(), return_counts=True)
-    whole: NDArray[np.int64] = years[count == 12].astype("i8")
-    return whole
+    """List the calendar years that are there from January to December, but for the months that lack their past."""
+    if "months_predicted" in product:
+        found = product["months_predicted"]
+        return np.asarray(found["year"].to_numpy()[found.to_numpy() == 12], dtype="i8")
+    years, count = np.unique(months(product)[lags_of(product) :].year.to_numpy(), return_counts=True)
+    return np.asarray(years[count == 12], dtype="i8")
 
 
 def _place(product: xr.Dataset) -> dict[str, Any]:

@@ -164,12 +164,15 @@ def check_target(target: Path, *, split: str | None, overwrite: bool, append: bo
         )
         raise FileExistsError(msg)
     folder = target.suffix != ".nc"
-    ours = target.is_dir() == folder and (
-        target.suffix != ".zarr" or (target / "zarr.json").is_file() or not any(target.iterdir())
-    )
+    ours = target.is_dir() == folder and (not folder or _is_ours(target))
     if target.exists() and not ours:
         msg = f"{target} is a {'folder' if target.is_dir() else 'file'} and no product. Choose another name."
         raise FileExistsError(msg)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder may be replaced: a zarr store, yearly files, or nothing at all."""
+    return (folder / "zarr.json").is_file() or all(file.suffix == ".nc" for file in folder.iterdir())
 
 
 def settings_of(

@@ -187,7 +187,8 @@ def write_tiles(job: Job, *, progress: bool) -> None:
     ) as bar:
         for batch in (missing[i : i + few] for i in range(0, len(missing), few)):
             for place, (tile, states) in zip(batch, _compute(job, batch), strict=True):
-                _write_tile(job.partial.store, template, tile, place)
+                if tile.variables:
+                    _write_tile(job.partial.store, template, tile, place)
                 job.partial.note_tile(place, states)
                 bar.update()
 
@@ -208,7 +209,7 @@ def _compute(job: Job, places: Sequence[Region]) -> list[tuple[xr.Dataset, xr.Da
     try:
         forest = compute(*(job.forest.isel(place).max() for place in places))  # type: ignore[no-untyped-call]
         work = [
-            _work(job, place) if float(share) > 0 else (job.product[bare].isel(place), None)
+            _work(job, place) if float(share) > 0 else (job.product[bare].isel(place) if bare else xr.Dataset(), None)
             for place, share in zip(places, forest, strict=True)
         ]
         return list(compute(*work))  # type: ignore[no-untyped-call]
