@@ -83,3 +83,17 @@ def test_a_context_that_lacks_a_driver_is_refused():
         check_context(context, ["TEMP"])
     with pytest.raises(ValueError, match=r"context needs the statistic \['mean', 'amplitude'\]"):
         check_context(context.drop_vars("statistic"), ["PRE"])
+
+
+def test_a_context_of_fewer_sites_is_refused(towers):
+    ds = towers()
+    short = ds.assign(context=site_context(ds.isel(site=slice(0, 3)), ["TEMP", "PRE"]))
+    with pytest.raises(ValueError, match="context has gaps for 2 sites that have windows"):
+        windows(short, ["TEMP", "PRE"], lags=1)
+
+
+def test_nothing_to_sum_up_is_refused(towers):
+    with pytest.raises(ValueError, match="drivers must name at least one variable"):
+        site_context(towers()[["NEE"]])
+    with pytest.raises(ValueError, match="needs at least one month"):
+        site_context(towers().isel(time=slice(0, 0)))

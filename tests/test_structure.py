@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "models": "variables pft scores context windowing",
     "prediction": "variables pft checking context windowing",
     "cluster": "",
-    "products": "variables pft grid unfinished",
+    "products": "variables pft grid unfinished regions",
     "comparison": "variables checking grid products",
     "evaluation": "variables pft scores windowing models",
     "explanation": "variables pft windowing context models prediction",
@@ -58,7 +58,7 @@ MAY_IMPORT_LATE = {
     "accessor": "cube context windowing census outliers models prediction products comparison evaluation "
     "explanation applicability plotting grid",
 }
-METHODS = sorted(name for name in vars(NEEAccessor) if not name.startswith("_"))
+METHODS = sorted(name for name in dir(NEEAccessor) if not name.startswith("_"))
 
 
 def room_of(path: Path) -> str:

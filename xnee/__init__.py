@@ -18,6 +18,7 @@ from xnee.variables import DRIVERS, VARIABLES
 if TYPE_CHECKING:
     from xnee.applicability import applicability_skill, area_of_applicability, outside_share, outside_table
     from xnee.census import coverage, coverage_table
+    from xnee.cluster import start_cluster
     from xnee.comparison.comparing import compare
     from xnee.comparison.table import comparison_table
     from xnee.context import site_context
@@ -41,9 +42,12 @@ if TYPE_CHECKING:
     from xnee.models.training import FitSpec
     from xnee.outliers import drop_outliers, flag_outliers
     from xnee.plotting import plot
-    from xnee.prediction import predict
+    from xnee.prediction import Plan, plan, predict
     from xnee.products.budget import budget, budget_table
+    from xnee.products.geotiff import to_geotiff
     from xnee.products.store import open_product, to_product
+    from xnee.products.trends import anomaly, trend
+    from xnee.regions import read_regions
     from xnee.sources.chinaflux.reading import read_chinaflux
     from xnee.sources.climatology import read_biome4, repeat_climatology
     from xnee.sources.fluxnet import read_fluxnet
@@ -62,10 +66,12 @@ _HOME = {
     "LSTMSpec": "xnee.models.lstm",
     "LandCoverRecipe": "xnee.cube.recipe",
     "NEEModel": "xnee.models.model",
+    "Plan": "xnee.prediction",
     "Recipe": "xnee.cube.recipe",
     "Search": "xnee.models.search.outcome",
     "Space": "xnee.models.search.space",
     "add_site_series": "xnee.sources.site_series",
+    "anomaly": "xnee.products.trends",
     "applicability_skill": "xnee.applicability",
     "approach": "xnee.models.approach",
     "area_of_applicability": "xnee.applicability",
@@ -94,6 +100,7 @@ _HOME = {
     "open_wind": "xnee.sources.gridded",
     "outside_share": "xnee.applicability",
     "outside_table": "xnee.applicability",
+    "plan": "xnee.prediction",
     "plot": "xnee.plotting",
     "predict": "xnee.prediction",
     "provenance_table": "xnee.cube.provenance",
@@ -102,6 +109,7 @@ _HOME = {
     "read_fluxnet": "xnee.sources.fluxnet",
     "read_land_cover": "xnee.sources.land_cover",
     "read_recipe": "xnee.cube.recipe_file",
+    "read_regions": "xnee.regions",
     "reference_space": "xnee.models.search.space",
     "repeat_climatology": "xnee.sources.climatology",
     "representativeness": "xnee.cube.sampling",
@@ -110,7 +118,10 @@ _HOME = {
     "search": "xnee.models.search.running",
     "site_context": "xnee.context",
     "skill_table": "xnee.evaluation.skill",
+    "start_cluster": "xnee.cluster",
+    "to_geotiff": "xnee.products.geotiff",
     "to_product": "xnee.products.store",
+    "trend": "xnee.products.trends",
     "windows": "xnee.windowing",
 }
 
@@ -129,11 +140,13 @@ __all__ = [
     "LandCoverRecipe",
     "Legend",
     "NEEModel",
+    "Plan",
     "Recipe",
     "Search",
     "Space",
     "__version__",
     "add_site_series",
+    "anomaly",
     "applicability_skill",
     "approach",
     "area_of_applicability",
@@ -162,6 +175,7 @@ __all__ = [
     "open_wind",
     "outside_share",
     "outside_table",
+    "plan",
     "plot",
     "predict",
     "provenance_table",
@@ -170,6 +184,7 @@ __all__ = [
     "read_fluxnet",
     "read_land_cover",
     "read_recipe",
+    "read_regions",
     "reference_space",
     "repeat_climatology",
     "representativeness",
@@ -178,7 +193,10 @@ __all__ = [
     "search",
     "site_context",
     "skill_table",
+    "start_cluster",
+    "to_geotiff",
     "to_product",
+    "trend",
     "windows",
 ]
 

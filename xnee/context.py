@@ -101,8 +101,11 @@ def site_context(ds: xr.Dataset, drivers: Iterable[str] | None = None) -> xr.Dat
     >>> context.dims, context["statistic"].to_numpy().tolist()
     (('statistic', 'driver', 'site'), ['mean', 'amplitude'])
     """
-    names = present_drivers(ds) if drivers is None else check_names(drivers)
+    names = check_names(present_drivers(ds) if drivers is None else drivers)
     check_time(ds)
+    if ds.sizes.get("time", 0) < 1:
+        msg = "a context needs at least one month; the time axis of this Dataset is empty."
+        raise ValueError(msg)
     check_drivers(ds, names)
     parts = [_one(ds[name], name) for name in names]
     stacked = xr.concat(parts, dim=xr.Variable("driver", list(names)), coords="minimal", compat="override")

@@ -224,6 +224,14 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
     view = slide(x, min(spec.length, x.shape[1]))  # a record shorter than a window has no sample to cut
     cut = view[site, time - spec.lags] if site.size else np.empty((0, spec.length, len(spec.drivers)))
     context = long_term(ds, x, spec.drivers)
+    unknown = np.unique(site[~np.isfinite(context[site]).all(axis=(1, 2))])
+    if unknown.size:
+        names = labels(ds["site"])[unknown].tolist()
+        msg = (
+            f"context has gaps for {unknown.size} sites that have windows, e.g. {names[:3]}. Make it of the same sites: "
+            "xnee.site_context(ds), or drop it: ds.drop_vars('context')."
+        )
+        raise ValueError(msg)
     data = {"x": (("sample", "lag", "driver"), cut), "context": (("sample", "statistic", "driver"), context[site])}
     for name in (spec.target, f"{spec.target}_SE", f"{spec.target}_QC") if has_target else ():
         if name in ds:

@@ -213,8 +213,87 @@ def test_a_search_decides_on_drivers_lags_and_networks(towers):
     assert model.ensembles["MF"].approach.training == best.training
     assert model.ensembles["DBF"].approach.strategy == "pooled"
     assert model.strategy == "searched"
+    assert model.provenance["search"]["windows"] == found.settings["windows"]
     with pytest.raises(ValueError, match="the search was made with lags=1, so its choices hold for these; got lags=2"):
         fit(ds, found, lags=2)
+    with pytest.raises(ValueError, match=r"made with test_fraction=0.2, .* got test_fraction=0.5. Leave"):
+        fit(ds, found, test_fraction=0.5)
+    with pytest.raises(ValueError, match=r"a search has decided on .*; leave strategy, network out"):
+        fit(ds, found, strategy="pooled", network=LSTMSpec(hidden=64))
+
+
+def test_a_type_of_few_windows_is_predicted_as_one_of_none(towers):
+    """Three windows of a type must not make its column of ones and zeros a switch that is thrown 28 deviations far."""
+    ds = towers(sites=10, years=4)
+    few = ds.copy(deep=True)
+    dnf = np.flatnonzero(ds.pft == "DNF")
+    few["NEE"][dnf, 5:] = np.nan
+    none = ds.sel(site=ds.pft != "DNF")
+    settings = {"lags": 2, "members": 1, "strategy": "pooled", "test_fraction": 0.0}
+    one, other = (fit(d, **settings) for d in (few, none))
+    assert one.fallback == other.fallback == ("DNF",)
+    assert np.isinf(one.ensembles["DNF"].scaler.std[-len(PFTS) :][PFTS.index("DNF")])
+    samples = windows(ds, lags=2)
+    samples = samples.isel(sample=samples["pft"].to_numpy() == "DNF")
+    with_few, without = (
+        float(np.sqrt(((m.predict_windows(samples)[0] - samples["NEE"]) ** 2).mean())) for m in (one, other)
+    )
+    assert with_few < without + 3  # g C m-2 month-1; it was 30 more
+
+
+def test_errors_of_held_out_months_weigh_nothing(towers):
+    ds = towers()
+    ds["NEE_SE"] = xr.zeros_like(ds["NEE"]) + 10.0
+    ds["NEE_SE"][:, 3] = np.nan
+    late = windows(ds, lags=2)
+    first_test = late.time.values[~temporal_split(late, 0.2)].min()
+    changed = ds.assign(NEE_SE=ds["NEE_SE"].where(ds.time < first_test, 500.0))
+    one, two = (fit(d, lags=2, members=1, strategy="per-pft", training=QUICK) for d in (ds, changed))
+    assert one.fingerprint == two.fingerprint
+
+
+def test_settings_are_kept_by_what_stands_in_and_by_tuning(towers):
+    ds = towers(sites=8)
+    ds = ds.sel(site=ds.pft != "DNF")
+    spec = FitSpec(epochs=2, loss="squared")
+    model = fit(ds, lags=2, members=1, strategy="fine-tuned", network=LSTMSpec(hidden=5), training=spec)
+    assert model.ensembles["DNF"].approach.network.hidden == 5
+    assert model.ensembles["DNF"].approach.training == spec
+    assert model.ensembles["MF"].approach.tuning == replace(spec, epochs=10, learning_rate=1e-3)
+
+
+def test_without_drivers_of_context_auto_tries_each_strategy_once(towers):
+    model = fit(towers().rename(TEMP="TS"), ["TS"], lags=1, members=1, training=QUICK)
+    tried = {row["approach"] for row in model.provenance["selection"]}
+    assert tried == {"fine-tuned", "pooled", "per-pft"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"seed": -1}, ValueError, "seed must be a whole number from 0 on, got -1"),
+        ({"seed": 0.5}, ValueError, "seed must be a whole number"),
+        ({"min_windows": 0}, ValueError, "min_windows must be a whole number from 1 on, got 0"),
+        ({"network": {"hidden": 4}}, TypeError, r"network must be a LSTMSpec, e.g. xnee.LSTMSpec\(\)"),
+        ({"training": {"epochs": 4}}, TypeError, r"training must be a FitSpec"),
+        ({"strategy": {"ENF": "pooled"}}, TypeError, "a strategy by type names approaches"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(towers, settings, error, message):
+    with pytest.raises(error, match=message):
+        fit(towers(), **{"lags": 1, "training": QUICK, **settings})
+
+
+@pytest.mark.parametrize("settings", [{"epochs": "60"}, {"learning_rate": np.nan}, {"weight_decay": np.inf}])
+def test_a_spec_refuses_what_is_no_finite_number(settings):
+    with pytest.raises(ValueError, match="training needs positive, finite settings"):
+        FitSpec(**settings)
+
+
+@pytest.mark.parametrize("hidden", [8.5, "8", 0, True])
+def test_a_network_has_a_whole_number_of_units(hidden):
+    with pytest.raises(ValueError, match="an LSTM needs a whole number of hidden units"):
+        LSTMSpec(hidden=hidden)
 
 
 def test_adding_a_constant_to_a_driver_changes_nothing_after_refit(towers):

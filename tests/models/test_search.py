@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -39,10 +40,10 @@ def test_a_space_is_edited_and_put_in_order():
         ({"batch": (8.5,)}, "at least one value of batch, each once, whole numbers"),
         ({"dropout": 0.1}, "at least one value of dropout, each once; got 0.1"),
         ({"learning_rate": ("fast",)}, "at least one value of learning_rate"),
-        ({"learning_rate": (-1e-3, 1e-3)}, "training needs positive settings"),
+        ({"learning_rate": (-1e-3, 1e-3)}, "training needs positive, finite settings"),
         ({"weight_decay": (-1.0,)}, "weight_decay >= 0"),
         ({"dropout": (1.0,)}, "0 <= dropout < 1"),
-        ({"hidden": (0,)}, "hidden >= 1"),
+        ({"hidden": (0,)}, "hidden units >= 1"),
         ({"loss": "absolute"}, "a loss of"),
     ],
 )
@@ -90,14 +91,16 @@ def test_site_folds_leave_out_whole_sites(towers):
 
 
 def test_held_out_months_change_no_score(towers):
-    ds = towers(sites=1)
+    ds = towers(sites=10)
     samples = training_windows(ds, None, lags=2)
     first_test = samples.time.values[~temporal_split(samples, 0.2)].min()
     changed = ds.assign(NEE=ds.NEE.where(ds.time < first_test, -500.0).assign_attrs(ds.NEE.attrs))
-    changed["TEMP"] = changed.TEMP.where(ds.time < first_test, 50.0).assign_attrs(ds.TEMP.attrs)
     one, two = run(ds), run(changed)
     assert one.settings["windows"] != two.settings["windows"]
     assert_same_table(one.table, two.table)
+    # their drivers are in the context of the site, which is that of its whole record; in nothing else
+    changed["TEMP"] = changed.TEMP.where(ds.time < first_test, 50.0).assign_attrs(ds.TEMP.attrs)
+    assert_same_table(run(ds, context=False).table, run(changed, context=False).table)
 
 
 # stacks
@@ -353,3 +356,51 @@ def test_a_site_mask_of_the_wrong_kind_is_not_silently_taken(made):
 def test_every_name_of_a_space_is_needed():
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'epochs'"):
         Space(hidden=(4,), batch=(8,), learning_rate=(0.1,), weight_decay=(0,), dropout=(0,))
+
+
+def test_results_of_other_networks_are_not_taken_for_these(towers, tmp_path):
+    ds = towers(sites=10)
+    whole = run(ds, out=tmp_path / "one")
+    stacks = sorted((tmp_path / "one" / "stacks").glob("*.npz"))
+    content = [file.read_bytes() for file in stacks]
+    for file, other in zip(stacks, content[::-1], strict=True):
+        file.write_bytes(other)
+    (tmp_path / "one" / "table.npz").unlink()
+    assert_same_table(run(ds, out=tmp_path / "one").table, whole.table)
+
+
+def test_a_search_of_another_version_is_refused(towers, tmp_path):
+    ds = towers()
+    run(ds, out=tmp_path / "one")
+    card = json.loads((tmp_path / "one" / "settings.json").read_text())
+    card["settings"]["versions"]["torch"] = "1.0"
+    (tmp_path / "one" / "settings.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="holds a search with other settings: versions"):
+        run(ds, out=tmp_path / "one")
+
+
+def test_names_of_types_may_be_numpy_text_or_one_word(towers):
+    ds = towers(sites=10)
+    tables = [run(ds, pfts=names).table for names in (["MF"], np.array(["MF"]), "MF")]
+    assert_same_table(tables[0], tables[1])
+    assert_same_table(tables[0], tables[2])
+
+
+@pytest.mark.parametrize("words", ["{}", "[]"])
+def test_settings_of_something_else_are_refused(towers, tmp_path, words):
+    (tmp_path / "settings.json").write_text(words)
+    with pytest.raises(ValueError, match="is not that of a search"):
+        run(towers(), out=tmp_path)
+
+
+def test_a_saved_search_can_be_gone_on_with(towers, tmp_path):
+    ds = towers()
+    found = run(ds)
+    found.save(tmp_path / "saved")
+    assert_same_table(run(ds, out=tmp_path / "saved").table, found.table)
+    for name in ("space.json", "settings.json"):
+        before = (tmp_path / "saved" / name).read_text()
+        (tmp_path / "saved" / name).write_text("{}")
+        with pytest.raises(ValueError, match="holds no search that can be read"):
+            load_search(tmp_path / "saved")
+        (tmp_path / "saved" / name).write_text(before)

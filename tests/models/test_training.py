@@ -173,11 +173,11 @@ def test_threads_are_restored():
     "bad", [{"epochs": 0}, {"loss": "absolute"}, {"schedule": "step"}, {"weight_decay": -1}, {"learning_rate": 0}]
 )
 def test_bad_settings_are_refused(bad):
-    with pytest.raises(ValueError, match="training needs positive settings"):
+    with pytest.raises(ValueError, match="training needs positive, finite settings"):
         FitSpec(**bad)
 
 
 @pytest.mark.parametrize("bad", [{"hidden": 0}, {"dropout": 1}])
 def test_bad_networks_are_refused(bad):
-    with pytest.raises(ValueError, match="an LSTM needs hidden >= 1"):
+    with pytest.raises(ValueError, match="an LSTM needs a whole number"):
         LSTMSpec(**bad)

@@ -197,7 +197,7 @@ def fit(
     members: int = 5,
     seed: int = 0,
     strategy: Literal["auto", "per-pft", "pooled", "fine-tuned"] = "auto",
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     device: str = "cpu",
 ) -> None:
     """Train an ensemble of LSTMs for each forest type on towers.
@@ -222,7 +222,7 @@ def fit(
         Networks per type, one ensemble for all types, that one trained on for each type, or what does best at sites
         left out.
     test_fraction
-        Share of each site's last windows that training never sees.
+        Share of each site's last windows that training never sees; 0.2, or that of the search.
     device
         cpu or cuda.
     """

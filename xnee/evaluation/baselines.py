@@ -114,7 +114,7 @@ def random_forest(samples: xr.Dataset, training: NDArray[np.bool_], *, context: 
 
     features = _features(samples, context=context)
     forest = RandomForestRegressor(100, min_samples_leaf=3, max_features=1 / 3, n_jobs=-1, random_state=0)
-    weight = window_weight(samples)[training]
+    weight = window_weight(samples.isel(sample=training))
     forest.fit(features[training], samples[TARGET].to_numpy()[training], sample_weight=weight)
     return np.asarray(forest.predict(features))
 
@@ -150,7 +150,7 @@ def gradient_boosting(
         early_stopping=False,
         random_state=0,
     )
-    weight = window_weight(samples)[training]
+    weight = window_weight(samples.isel(sample=training))
     trees.fit(features[training], samples[TARGET].to_numpy()[training], sample_weight=weight)
     return np.asarray(trees.predict(features))
 

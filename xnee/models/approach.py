@@ -13,10 +13,9 @@ __all__ = ["STRATEGIES", "Approach", "Strategy", "approach"]
 Strategy = Literal["per-pft", "pooled", "fine-tuned"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 
-_TUNING = FitSpec(epochs=10, batch=32, learning_rate=1e-3)
 _STEPS = 2400
 _EPOCHS = (80, 60, 40, 30, 20)
-"""Networks take about so many steps, in one of these numbers of epochs: few windows are seen often, many seldom."""
+"""Few windows are seen often, many seldom: the first of these numbers of epochs that needs no more than these steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +33,34 @@ class Approach:
         Shape and settings; of fine-tuned networks, those of the pooled ones that they start from. Without settings
         the number of epochs follows from the number of windows, see `Approach.settled`.
     tuning
-        Settings of the second training of fine-tuned networks.
+        Settings of the second training of fine-tuned networks; by default those of the first, with 10 epochs and a
+        learning rate of 1e-3.
+
+    Raises
+    ------
+    ValueError
+        If the strategy is unknown.
+    TypeError
+        If settings are not of their kind.
     """
 
     strategy: Strategy
     context: bool
     network: LSTMSpec
     training: FitSpec | None = None
-    tuning: FitSpec = _TUNING
+    tuning: FitSpec | None = None
+
+    def __post_init__(self) -> None:
+        """Check names and kinds."""
+        if self.strategy not in STRATEGIES:
+            msg = (
+                f"strategy must be one of {STRATEGIES}, or 'auto' to let left-out sites decide; got {self.strategy!r}."
+            )
+            raise ValueError(msg)
+        for name, kind, value in (("network", LSTMSpec, self.network), ("training", FitSpec, self.training)):
+            if not isinstance(value, kind) and not (name == "training" and value is None):
+                msg = f"{name} must be a {kind.__name__}, e.g. xnee.{kind.__name__}(); got {value!r}."
+                raise TypeError(msg)
 
     @property
     def reads_pft(self) -> bool:
@@ -59,8 +78,8 @@ class Approach:
         Returns
         -------
         Approach
-            With training settings: those given, else from 80 epochs of few windows down to 20 of many, so that the
-            number of steps is about 2,400.
+            With training settings: those given, else as many of 80, 60, 40, 30 or 20 epochs as stay within 2,400 steps,
+            at least 20.
 
         Examples
         --------
@@ -68,18 +87,18 @@ class Approach:
         >>> few, many
         (80, 20)
         """
-        if self.training is not None:
-            return self
-        batch = FitSpec().batch
-        steps = -(-windows // batch)
-        epochs = next((n for n in _EPOCHS if n * steps <= _STEPS), _EPOCHS[-1])
-        return replace(self, training=FitSpec(epochs=epochs, batch=batch, learning_rate=3e-3))
+        training = self.training
+        if training is None:
+            batch = FitSpec().batch
+            steps = -(-windows // batch)
+            epochs = next((n for n in _EPOCHS if n * steps <= _STEPS), _EPOCHS[-1])
+            training = FitSpec(epochs=epochs, batch=batch, learning_rate=3e-3)
+        tuning = self.tuning or replace(training, epochs=10, learning_rate=1e-3)
+        return replace(self, training=training, tuning=tuning)
 
     def pooled(self) -> Approach:
         """Give what stands in for a type with too few windows, and what fine-tuned networks start from."""
-        if self.strategy == "fine-tuned":
-            return replace(self, strategy="pooled")
-        return approach("pooled", context=self.context)
+        return replace(self, strategy="pooled", tuning=None)
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -113,8 +132,7 @@ def approach(
     >>> print(approach("pooled", context=True))
     pooled with context
     """
-    if strategy not in STRATEGIES:
-        msg = f"strategy must be one of {STRATEGIES}, or 'auto' to let left-out sites decide; got {strategy!r}."
-        raise ValueError(msg)
     way = cast("Strategy", strategy)
-    return Approach(strategy=way, context=bool(context), network=network or LSTMSpec(), training=training)
+    return Approach(
+        strategy=way, context=bool(context), network=LSTMSpec() if network is None else network, training=training
+    )

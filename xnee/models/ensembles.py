@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,7 @@ from xnee.models.scaling import Inputs, Scaler, window_features
 from xnee.models.stopping import BestWeights
 from xnee.models.training import Job, check_device, threads, train
 from xnee.models.training_set import temporal_split
+from xnee.pft import PFTS
 from xnee.variables import TARGET, labels
 
 __all__ = ["cores", "fit_ensembles", "window_weight"]
@@ -47,7 +49,8 @@ class _Set:
     def settled(self) -> Approach:
         """The approach with all settings; fine-tuned networks keep those of the pooled ones that they start from."""
         if self.start:
-            return replace(self.approach, training=self.start.approach.training)
+            way = replace(self.approach, training=self.start.approach.training)
+            return way.settled(self.rows.size)
         return self.approach.settled(self.rows.size)
 
 
@@ -94,9 +97,10 @@ def fit_ensembles(
     if not all(mask.any() for mask in masks):
         msg = "a training set is empty: every window is held out. Lower test_fraction or use fewer folds."
         raise ValueError(msg)
-    trainer = _Trainer(samples, members=int(members), seed=int(seed), bootstrap=bootstrap, device=device)
+    settings: dict[str, Any] = {"seed": int(seed), "min_windows": min_windows, "bootstrap": bootstrap}
+    trainer = _Trainer(samples, members=int(members), device=device, **settings)
     plans = [
-        {pft: _feasible(trainer, mask, pft, way, min_windows) for pft, way in wanted.items()}
+        {pft: _feasible(trainer, mask, pft, way) for pft, way in wanted.items()}
         for mask, wanted in zip(masks, approaches, strict=True)
     ]
     # candidates for one training set come with the same mask: what they share is trained once
@@ -120,20 +124,21 @@ def fit_ensembles(
     ]
 
 
-def _feasible(trainer: _Trainer, mask: NDArray[np.bool_], pft: str, way: Approach, min_windows: int) -> Approach:
+def _feasible(trainer: _Trainer, mask: NDArray[np.bool_], pft: str, way: Approach) -> Approach:
     """Give the pooled approach where a type has too few windows for networks of its own."""
-    enough = int((mask & (trainer.pft == pft)).sum()) >= min_windows
+    enough = int((mask & (trainer.pft == pft)).sum()) >= trainer.min_windows
     return way if enough or way.strategy == "pooled" else way.pooled()
 
 
 class _Trainer:
     """Windows as arrays, and how to train on them."""
 
-    def __init__(self, samples: xr.Dataset, *, members: int, seed: int, bootstrap: bool, device: str) -> None:
-        self.samples, self.device = samples, device
+    def __init__(
+        self, samples: xr.Dataset, *, members: int, seed: int, min_windows: int, bootstrap: bool, device: str
+    ) -> None:
+        self.samples, self.min_windows, self.device = samples, min_windows, device
         self.drivers = tuple(labels(samples["driver"]).tolist())
         self.y, self.site, self.pft = samples[TARGET].to_numpy(), labels(samples["site"]), labels(samples["pft"])
-        self.weight = window_weight(samples)
         self.seeds = [seed * 1000 + member for member in range(members)]
         self.bootstrap = bootstrap and members > 1
         self._features: dict[Inputs, NDArray[np.floating]] = {}
@@ -166,7 +171,7 @@ class _Trainer:
     def _train(self, stack: list[_Set]) -> list[Ensemble]:
         inputs, members = self.inputs(stack[0].approach), len(self.seeds)
         x = self.features(inputs)
-        scalers = [one.start.scaler if one.start else Scaler.of(x[one.rows], self.y[one.rows]) for one in stack]
+        scalers = [one.start.scaler if one.start else self._scaler(inputs, one.rows) for one in stack]
         jobs = [job for one, scaler in zip(stack, scalers, strict=True) for job in self._jobs(one, scaler)]
         with threads(1):
             trained = self._trained(x, jobs)
@@ -179,27 +184,36 @@ class _Trainer:
             for one, weights, scaler in zip(stack, parts, scalers, strict=True)
         ]
 
+    def _scaler(self, inputs: Inputs, rows: NDArray[np.int64]) -> Scaler:
+        """Learn scales; a type of few windows is no input, as one that training never saw."""
+        scaler = Scaler.of(self.features(inputs)[rows], self.y[rows])
+        if inputs.pft:
+            few = [int((self.pft[rows] == name).sum()) < self.min_windows for name in PFTS]
+            scaler.std[-len(PFTS) :][few] = np.inf
+        return scaler
+
     def _trained(self, x: NDArray[np.floating], jobs: list[Job]) -> dict[str, NDArray[np.float32]]:
         """Train to the end, or until nothing gets better on windows set aside."""
         patience = jobs[0].training.patience
         if patience is None:
-            return train(x, self.y, jobs, weight=self.weight, device=self.device)
+            return train(x, self.y, jobs, weight=np.ones(self.y.size), device=self.device)
         learned = [temporal_split(self.samples.isel(sample=job.samples), _SET_ASIDE) for job in jobs]
         watched = [
             job.samples[~keep] if (~keep).any() else job.samples for job, keep in zip(jobs, learned, strict=True)
         ]
         jobs = [
-            replace(job, samples=job.samples[keep], share=None if job.share is None else job.share[keep])
+            replace(job, samples=job.samples[keep], share=np.asarray(job.share)[keep])
             for job, keep in zip(jobs, learned, strict=True)
         ]
         best = BestWeights(x, self.y, jobs, watched, patience=patience)
-        train(x, self.y, jobs, weight=self.weight, device=self.device, on_epoch=best)
+        train(x, self.y, jobs, weight=np.ones(self.y.size), device=self.device, on_epoch=best)
         return best.weights
 
     def _jobs(self, one: _Set, scaler: Scaler) -> list[Job]:
         way = one.settled
         training = way.tuning if one.start else way.training
         assert training is not None
+        weight = window_weight(self.samples.isel(sample=one.rows))  # of these windows alone, none that is held out
         return [
             Job(
                 one.rows,
@@ -208,7 +222,7 @@ class _Trainer:
                 way.network,
                 training,
                 start={key: value[k] for key, value in one.start.weights.items()} if one.start else None,
-                share=self._draw(one.rows, seed) if self.bootstrap else None,
+                share=weight * self._draw(one.rows, seed) if self.bootstrap else weight,
             )
             for k, seed in enumerate(self.seeds)
         ]

@@ -35,8 +35,10 @@ class LSTMSpec:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.hidden < 1 or not 0 <= self.dropout < 1:
-            msg = f"an LSTM needs hidden >= 1 and 0 <= dropout < 1, got {self}."
+        whole = isinstance(self.hidden, int) and not isinstance(self.hidden, bool)
+        number = isinstance(self.dropout, int | float)
+        if not whole or not number or self.hidden < 1 or not 0 <= self.dropout < 1:
+            msg = f"an LSTM needs a whole number of hidden units >= 1 and 0 <= dropout < 1, got {self}."
             raise ValueError(msg)
 
 

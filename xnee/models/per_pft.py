@@ -17,6 +17,7 @@ from xnee.models.approach import Approach, approach
 from xnee.models.ensembles import fit_ensembles
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import NEEModel
+from xnee.models.scaling import Inputs
 from xnee.models.search.outcome import Search
 from xnee.models.selection import Selection, select_approaches
 from xnee.models.training import FitSpec
@@ -68,14 +69,20 @@ def choose_approaches(
     """
     if isinstance(strategy, Mapping):
         check_pfts(strategy)
-        ways = {pft: strategy.get(pft, approach("pooled", context=True)) for pft in PFTS}
+        wrong = {pft: way for pft, way in strategy.items() if not isinstance(way, Approach)}
+        if wrong:
+            msg = f'a strategy by type names approaches, e.g. {{"ENF": xnee.approach("pooled")}}; got {wrong}.'
+            raise TypeError(msg)
+        rest = approach("pooled", context=context is not False, network=network, training=training)
+        ways = {pft: strategy.get(pft, rest) for pft in PFTS}
         return [Selection(ways, [])] * len(masks)
     if strategy != "auto":
         one = approach(strategy, context=context is not False, network=network, training=training)
         return [Selection(dict.fromkeys(PFTS, one), [])] * len(masks)
     # what did best on the real towers first: another must be surely better
-    tried = [(way, context is not False) for way in ("fine-tuned", "pooled", "per-pft")]
-    tried += [("pooled", False)] if context is None else []
+    there = bool(Inputs(drivers=tuple(labels(samples["driver"]).tolist()), context=True).statistics)
+    tried = [(way, there and context is not False) for way in ("fine-tuned", "pooled", "per-pft")]
+    tried += [("pooled", False)] if context is None and there else []
     candidates = [approach(way, context=c, network=network, training=training) for way, c in tried]
     return select_approaches(
         samples, masks, candidates, seed=seed, min_windows=min_windows, bootstrap=bootstrap, device=device
@@ -92,7 +99,7 @@ def fit(
     strategy: Strategy | Mapping[str, Approach] = "auto",
     context: bool | None = None,
     bootstrap: bool = True,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     min_windows: int = 24,
     network: LSTMSpec | None = None,
     training: FitSpec | None = None,
@@ -119,7 +126,7 @@ def fit(
         ``"fine-tuned"``: pooled, then trained on for each type; ``"auto"``: for each type the one that does best at
         sites left out of the training part, see `xnee.models.selection.select_approaches` and
         ``provenance["selection"]``. Or an `Approach`
-        for each type by name. Types with fewer than `min_windows` training windows are predicted by pooled networks
+        for each type by name; types not named are pooled. Types with fewer than `min_windows` training windows are predicted by pooled networks
         in any case.
     context
         Whether networks read what a site is like in the long run (`xnee.site_context`); by default they do, and
@@ -128,7 +135,8 @@ def fit(
         Whether each member weighs sites by chance (Bayesian bootstrap: exponential weights, Rubin 1981), so that the
         members' spread holds what depends on which towers there happen to be. A single member weighs all alike.
     test_fraction
-        Share of each site's windows, the last in time, that scaling, selection and training never see.
+        Share of each site's windows, the last in time, that scaling, selection and training never see; 0.2, or that
+        of the search.
     min_windows
         Training windows that a type needs for networks of its own.
     network, training
@@ -155,14 +163,18 @@ def fit(
     >>> model.ensembles["MF"] is model.ensembles["DBF"]
     True
     """
+    names: Iterable[str] | None
     if isinstance(drivers, Search):
-        lags, test_fraction = _agreed(drivers, lags), float(drivers.settings["test_fraction"])
+        given = {"strategy": strategy, "context": context, "network": network, "training": training}
+        lags, test_fraction = _agreed(drivers, lags, test_fraction, given)
         names, strategy, asked = drivers.settings["drivers"], _searched(drivers), "searched"
+        context = bool(drivers.settings["context"])
     else:
-        lags, names = 6 if lags is None else lags, drivers
-        asked = strategy if isinstance(strategy, str) else "by type"
+        lags, test_fraction = 6 if lags is None else lags, 0.2 if test_fraction is None else test_fraction
+        names, asked = drivers, strategy if isinstance(strategy, str) else "by type"
     samples = training_windows(sites, names, lags=lags)
     keep = temporal_split(samples, test_fraction)
+    _check_numbers(seed, min_windows)
     settings: dict[str, Any] = {"seed": int(seed), "min_windows": min_windows, "bootstrap": bool(bootstrap)}
     wishes: dict[str, Any] = {"context": context, "network": network, "training": training}
     (selection,) = choose_approaches(samples, [keep], strategy=strategy, **wishes, **settings, device=device)
@@ -177,6 +189,8 @@ def fit(
         "training": None if training is None else asdict(training),
     }
     settings |= {"test_fraction": test_fraction, "selection": list(selection.record), "settings": plain}
+    if isinstance(drivers, Search):
+        settings["search"] = dict(drivers.settings)
     model = NEEModel(
         window=WindowSpec(drivers=tuple(labels(samples["driver"]).tolist()), lags=lags),
         ensembles=MappingProxyType(ensembles),
@@ -192,13 +206,30 @@ def fit(
     return model
 
 
-def _agreed(found: Search, lags: int | None) -> int:
-    """Take the lags of a search, and refuse others."""
-    own = int(found.settings["lags"])
-    if lags not in (None, own):
-        msg = f"the search was made with lags={own}, so its choices hold for these; got lags={lags}. Leave lags out."
+def _agreed(
+    found: Search, lags: int | None, test_fraction: float | None, given: Mapping[str, object]
+) -> tuple[int, float]:
+    """Take lags and share of held-out months of a search, and refuse others, and what it has decided."""
+    own = {"lags": int(found.settings["lags"]), "test_fraction": float(found.settings["test_fraction"])}
+    for name, value in (("lags", lags), ("test_fraction", test_fraction)):
+        if value not in (None, own[name]):
+            msg = (
+                f"the search was made with {name}={own[name]}, so its choices hold for these; got {name}={value}. "
+                f"Leave {name} out."
+            )
+            raise ValueError(msg)
+    decided = [name for name, value in given.items() if value is not None and value != "auto"]
+    if decided:
+        msg = f"a search has decided on strategy, context, network and training; leave {', '.join(decided)} out."
         raise ValueError(msg)
-    return own
+    return int(own["lags"]), own["test_fraction"]
+
+
+def _check_numbers(seed: object, min_windows: object) -> None:
+    for name, value, least in (("seed", seed, 0), ("min_windows", min_windows, 1)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            msg = f"{name} must be a whole number from {least} on, got {value!r}."
+            raise ValueError(msg)
 
 
 def _searched(found: Search) -> dict[str, Approach]:

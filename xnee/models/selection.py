@@ -106,8 +106,12 @@ def select_approaches(
         model = NEEModel(window, ensembles, (), "", xr.Dataset(), {}, device)
         predicted = model.predict_windows(samples.isel(sample=out)).mean("member").to_numpy()
         error[way, number, out] = predicted - samples[TARGET].to_numpy()[out]
-    weight = window_weight(samples)
-    return [_choose(samples, mask, candidates, error[:, number], weight) for number, mask in enumerate(masks)]
+    weight = np.zeros(pft.size)
+    chosen = []
+    for number, mask in enumerate(masks):
+        weight[mask] = window_weight(samples.isel(sample=mask))
+        chosen.append(_choose(samples, mask, candidates, error[:, number], weight))
+    return chosen
 
 
 def _choose(

@@ -86,7 +86,7 @@ def _card(model: NEEModel) -> dict[str, Any]:
             "inputs": asdict(e.inputs),
             "approach": asdict(e.approach),
             "mean": e.scaler.mean.tolist(),
-            "std": e.scaler.std.tolist(),
+            "std": [value if np.isfinite(value) else None for value in e.scaler.std.tolist()],
             "target_mean": e.scaler.target_mean,
             "target_std": e.scaler.target_std,
         }
@@ -185,10 +185,15 @@ def _ensemble(folder: Path, row: Mapping[str, Any]) -> Ensemble:
         context=way["context"],
         network=LSTMSpec(**way["network"]),
         training=FitSpec(**way["training"]),
-        tuning=FitSpec(**way["tuning"]),
+        tuning=None if way["tuning"] is None else FitSpec(**way["tuning"]),
     )
     inputs = Inputs(**{**row["inputs"], "drivers": tuple(row["inputs"]["drivers"])})
-    scaler = Scaler(np.array(row["mean"]), np.array(row["std"]), row["target_mean"], row["target_std"])
+    scaler = Scaler(
+        np.array(row["mean"]),
+        np.array([np.inf if value is None else value for value in row["std"]]),
+        row["target_mean"],
+        row["target_std"],
+    )
     return Ensemble(load_file(file), scaler, inputs, approach, row["windows"], tuple(row["sites"]))
 
 

@@ -67,14 +67,16 @@ class FitSpec:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        positive = min(self.epochs, self.batch, self.learning_rate, self.delta, self.clip) > 0
+        numbers = (self.epochs, self.batch, self.learning_rate, self.delta, self.clip, self.weight_decay)
+        plain = all(isinstance(value, int | float) and np.isfinite(value) for value in numbers)
+        positive = plain and min(numbers[:-1]) > 0 and self.weight_decay >= 0
         known = self.loss in _LOSSES and self.schedule in _SCHEDULES
         whole = isinstance(self.epochs, int) and isinstance(self.batch, int)
         patient = self.patience is None or (isinstance(self.patience, int) and self.patience > 0)
-        if not (positive and whole and known and patient) or self.weight_decay < 0:
+        if not (positive and whole and known and patient):
             msg = (
-                "training needs positive settings, whole epochs, batch and patience, weight_decay >= 0, a loss of "
-                f"{_LOSSES} and a schedule of {_SCHEDULES}; got {self}."
+                "training needs positive, finite settings, whole epochs, batch and patience, weight_decay >= 0, a loss "
+                f"of {_LOSSES} and a schedule of {_SCHEDULES}; got {self}."
             )
             raise ValueError(msg)
 

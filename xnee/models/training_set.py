@@ -148,7 +148,7 @@ def windows_digest(samples: xr.Dataset) -> str:
     for name in ("site", "pft", "driver"):
         digest.update("\n".join(labels(samples[name])).encode())
     digest.update(np.ascontiguousarray(samples["time"].to_numpy().astype("datetime64[M]")).tobytes())
-    for name in ("x", "context", TARGET, f"{TARGET}_SE"):
+    for name in ("x", "context", TARGET, f"{TARGET}_SE", f"{TARGET}_QC"):
         if name in samples:
             digest.update(np.ascontiguousarray(samples[name].to_numpy()).tobytes())
     return digest.hexdigest()[:16]

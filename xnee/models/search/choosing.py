@@ -47,7 +47,8 @@ class Choice:
     folds, folds_within
         Inner folds, and in how many of them this trial is within that same standard error of the fold's own best.
     folds_unchanged
-        How often the rule chooses the same trial when one fold is left away.
+        How often the rule chooses the same trial when one fold is left away; -1 with two folds, where nothing would be
+        left to take an error from.
     """
 
     pft: str
@@ -211,7 +212,7 @@ def choose(table: pd.DataFrame, pft: str, *, loss: str, rule: str = "one-se") ->
         rank_agreement=_agreement(folds[:, np.isfinite(folds).all(axis=0)]),
         folds=len(folds),
         folds_within=int((folds[:, chosen] <= np.nanmin(folds, axis=1) + se).sum()),
-        folds_unchanged=left_away.count(chosen),
+        folds_unchanged=left_away.count(chosen) if left_away else -1,
     )
 
 

@@ -114,11 +114,12 @@ def inner_material(
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         msg = f"a search needs at least 2 inner folds, a whole number; got {folds!r}."
         raise ValueError(msg)
-    check_pfts(PFTS if pfts is None else pfts)
     training = samples.isel(sample=keep)
+    check_pfts(PFTS if pfts is None else [pfts] if isinstance(pfts, str) else pfts)
     found: list[Fold] = []
     left_out = {}
-    for pft in PFTS if pfts is None else dict.fromkeys(pfts):
+    asked = (pfts,) if isinstance(pfts, str) else pfts
+    for pft in PFTS if asked is None else dict.fromkeys(map(str, asked)):
         own = list(_pft_folds(training, pft, inner=inner, folds=folds, seed=seed))
         problem = _problem(training, own, pft, inner=inner, folds=folds)
         if problem and pfts is not None:

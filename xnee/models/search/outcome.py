@@ -100,7 +100,11 @@ class Search:
         """
         file = None if self.folder is None else self.folder / f"outer-{members}.npz"
         if file is not None and file.is_file():
-            return _frame(read_arrays(file))
+            try:
+                return _frame(read_arrays(file))
+            except Exception as error:  # what a damaged archive raises is numpy's choice
+                msg = f"{file} is damaged: {error}. Remove it: it is made again from the search."
+                raise ValueError(msg) from error
         choices = [self.best(pft, rule=rule) for pft in self.pfts for rule in ("one-se", "argmax")]
         scores = outer_scores(sites, choices, self.settings, members=members)
         if file is not None:
@@ -230,12 +234,17 @@ def load_search(path: str | Path) -> Search:
                 msg += " Run the same search again: it goes on where it was."
             raise FileNotFoundError(msg)
     card, words = read_json(folder / SETTINGS), read_json(folder / "space.json")
-    if card["format"] > FORMAT:
-        msg = f"{folder} was written in format {card['format']}, newer than this xnee reads ({FORMAT}); update xnee."
-        raise ValueError(msg)
+    try:
+        if card["format"] > FORMAT:
+            msg = f"format {card['format']} is newer than this xnee reads ({FORMAT}); update xnee"
+            raise ValueError(msg)
+        space, settings, left_out = Space(**words["space"]), dict(card["settings"]), dict(words["left_out"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        msg = f"{folder} holds no search that can be read: {error!r}. Search again into another folder."
+        raise ValueError(msg) from error
     try:
         table = _frame(read_arrays(folder / _TABLE))
     except Exception as error:
         msg = f"{folder / _TABLE} is damaged: {error}. Remove it and run the search again: results are kept."
         raise ValueError(msg) from error
-    return Search(table, Space(**words["space"]), card["settings"], words["left_out"], folder)
+    return Search(table, space, settings, left_out, folder)

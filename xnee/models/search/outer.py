@@ -53,10 +53,11 @@ def outer_scores(
     if windows_digest(samples) != settings["windows"]:
         msg = "outer needs the towers that were searched, month by month; the windows of these differ."
         raise ValueError(msg)
-    if not settings["test_fraction"] > 0 or members < 1:
+    whole = isinstance(members, int) and not isinstance(members, bool)
+    if not settings["test_fraction"] > 0 or not whole or members < 1:
         msg = (
-            "outer needs months that were held out and at least 1 member; got test_fraction="
-            f"{settings['test_fraction']} and {members} members."
+            "outer needs months that were held out and at least 1 member, a whole number; got "
+            f"test_fraction={settings['test_fraction']} and {members!r} members."
         )
         raise ValueError(msg)
     keep = temporal_split(samples, settings["test_fraction"])

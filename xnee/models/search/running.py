@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -141,6 +142,7 @@ def search(
         "pfts": list(material.pfts),
         "device": device.partition(":")[0],
         "windows": windows_digest(samples),
+        "versions": {name: version(name) for name in ("xnee", "torch")},
     }
     for reason in left_out.values():
         _log.warning("not searched: %s", reason)
@@ -164,7 +166,8 @@ def _check(space: object, method: str, seed: int, workers: int | None) -> None:
         msg = f"method must be 'exhaustive' or 'halving', got {method!r}."
         raise ValueError(msg)
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
-    if not whole or not (workers is None or workers >= 1):
+    some = workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 1)
+    if not whole or not some:
         msg = f"seed must be a whole number from 0 on and workers at least 1 (or None); got {seed!r} and {workers!r}."
         raise ValueError(msg)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xnee.models.search.folds import Fold, Material
+from xnee.models.search.plan import Stack
 from xnee.models.search.stacks import Result
 
 __all__ = [
@@ -73,7 +74,8 @@ def open_folder(out: str | Path, settings: Mapping[str, Any], *, cache: int) -> 
     if file.is_file():
         known = read_json(file)
         _refuse_changes(folder, known, json.loads(json.dumps(settings)))
-        return folder, int(known["cache"])
+        (folder / _RESULTS).mkdir(exist_ok=True)  # a search that was saved has none
+        return folder, int(known["cache"] or cache)
     if folder.is_dir() and any(path.name not in _OURS and path.suffix != _PART for path in folder.iterdir()):
         msg = f"{folder} holds files but no search ({SETTINGS}). Give a new or empty folder: out=..."
         raise FileExistsError(msg)
@@ -87,6 +89,9 @@ def open_folder(out: str | Path, settings: Mapping[str, Any], *, cache: int) -> 
 
 
 def _refuse_changes(folder: Path, known: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    if not isinstance(known, dict) or not {"format", "settings", "cache"} <= set(known):
+        msg = f"{folder / SETTINGS} is not that of a search. Give a new or empty folder: out=..."
+        raise ValueError(msg)
     if known.get("format", 0) > FORMAT:
         msg = f"{folder} was written in format {known['format']}, newer than this xnee reads ({FORMAT}); update xnee."
         raise ValueError(msg)
@@ -100,44 +105,46 @@ def _refuse_changes(folder: Path, known: Mapping[str, Any], settings: Mapping[st
         raise ValueError(msg)
 
 
-def write_result(folder: Path, name: str, result: Result) -> None:
+def write_result(folder: Path, stack: Stack, result: Result) -> None:
     """Write the result of one stack.
 
     Parameters
     ----------
     folder
         Of the search.
-    name
-        Of the stack.
+    stack
+        Its networks.
     result
         Its scores.
     """
-    write_arrays(folder / _RESULTS / f"{name}.npz", loss=result.loss, r2=result.r2, seconds=result.seconds)
+    arrays = {"loss": result.loss, "r2": result.r2, "seconds": result.seconds}
+    write_arrays(folder / _RESULTS / f"{stack.name}.npz", jobs=stack.jobs, epochs=stack.epochs, **arrays)
 
 
-def read_result(folder: Path, name: str, networks: int) -> Result | None:
+def read_result(folder: Path, stack: Stack) -> Result | None:
     """Read the result of one stack, if it is there.
 
     Parameters
     ----------
     folder
         Of the search.
-    name
-        Of the stack.
-    networks
-        Networks in it.
+    stack
+        Its networks.
 
     Returns
     -------
     Result or None
-        None too where the file is damaged: the stack is to be trained again.
+        None too where the file is damaged or of other networks: the stack is to be trained again.
     """
-    file = folder / _RESULTS / f"{name}.npz"
+    file = folder / _RESULTS / f"{stack.name}.npz"
     try:
         found = read_arrays(file)
         result = Result(found["loss"], found["r2"], found["seconds"])
-        if result.loss.shape != (networks, result.seconds.size) or result.r2.shape != result.loss.shape:
+        if result.loss.shape != (len(stack.jobs), result.seconds.size) or result.r2.shape != result.loss.shape:
             msg = f"shapes {result.loss.shape}, {result.r2.shape}"
+            raise ValueError(msg)
+        if found["jobs"].tolist() != [list(job) for job in stack.jobs] or int(found["epochs"]) != stack.epochs:
+            msg = "it is of other networks"
             raise ValueError(msg)
     except FileNotFoundError:
         return None

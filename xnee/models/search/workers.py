@@ -87,7 +87,7 @@ class Crew:
         """
         missing = []
         for stack in stacks:
-            found = read_result(self.folder, stack.name, len(stack.jobs)) if self.folder else None
+            found = read_result(self.folder, stack) if self.folder else None
             if found is None:
                 missing.append(stack)
             else:
@@ -116,7 +116,7 @@ class Crew:
 
     def _kept(self, stack: Stack, result: Result) -> Result:
         if self.folder is not None:
-            write_result(self.folder, stack.name, result)
+            write_result(self.folder, stack, result)
         return result
 
     def _on_cluster(self, client: Any, stacks: Sequence[Stack]) -> Iterator[tuple[Stack, Result]]:
@@ -164,7 +164,7 @@ class Crew:
             Thread(target=one.feed, args=(todo, done), daemon=True).start()
         for _ in stacks:
             stack, problem = done.get()
-            result = None if problem else read_result(self._exchange, stack.name, len(stack.jobs))
+            result = None if problem else read_result(self._exchange, stack)
             if result is None:
                 msg = f"stack {stack.name} could not be trained: {problem or 'its result is not there'}"
                 raise RuntimeError(msg)
@@ -274,7 +274,7 @@ def main(folder: str, words: str) -> None:
         stack = Stack(row["name"], row["epochs"], tuple((fold, number) for fold, number in row["jobs"]))
         problem = ""
         try:
-            write_result(Path(folder), stack.name, run_stack(material, space, stack, seed=settings["seed"]))
+            write_result(Path(folder), stack, run_stack(material, space, stack, seed=settings["seed"]))
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
         try:
