@@ -1,9 +1,9 @@
 """What a national map costs: the kernel, a map of China at 0.05 degrees, worker processes, linearity, memory.
 
 ``python benchmarks/predict.py kernel`` (a), ``map`` (b), ``workers`` (c), ``scaling`` (d), ``memory``, or several of
-them; all by default. ``--share 0.1`` takes a tenth of the work of each, for a quick look. ``map`` needs 4 GB of disk at full size:
-1,400 x 800 cells, about 40,000 of them forest, 240 months, 14 drivers. Tiles of the cube that have no forest are not
-written (they read as missing): xnee does not look at them, and the obvious way is timed on tiles that are there.
+them; all by default. ``--share 0.1`` takes a tenth of the work of each, for a quick look. ``map`` needs 4 GB of disk at
+full size: 1,400 x 800 cells, about 40,000 of them forest, 240 months, 14 drivers. Tiles of the cube that have no forest
+are not written (they read as missing): xnee does not look at them, and the obvious way is timed on one that is there.
 
 Times are the better of several runs where they are short. CPU seconds are told beside wall clock: on a busy machine
 only they compare.

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 CASES = {
-    "120 months, 128 x 128 cells": (120, 128, 128, 64),
-    "ten times as wide": (120, 128, 1280, 64),
-    "ten times as long, tiles of a tenth of the cells": (1200, 128, 128, 20),
-    "ten times as long, the same tiles": (1200, 128, 128, 64),
+    "120 months, 128 x 512 cells": (120, 128, 512, 64),
+    "ten times as wide": (120, 128, 5120, 64),
+    "ten times as long, tiles of a tenth of the cells": (1200, 128, 512, 20),
+    "ten times as long, the same tiles": (1200, 128, 512, 64),
 }
 MEMBERS = 2
 

@@ -17,68 +17,11 @@ from time import perf_counter
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 from towers_to_china import ALL_DRIVERS, read_cube, read_towers
 
 import xnee
 from xnee.applicability import applicability_skill, area_of_applicability, outside_share, outside_table
 from xnee.explanation import explain, explain_lags, explain_map
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999")
-
-
-def heat_figure(lags: xr.Dataset) -> Figure:
-    """Share of each driver and month of the past, by type."""
-    shown = lags["heat"].dropna("pft", how="all")
-    figure = Figure(figsize=(2.7 * shown.sizes["pft"], 3), layout="constrained", dpi=150)
-    for axis, pft in zip(figure.subplots(1, shown.sizes["pft"], sharey=True), shown["pft"].values, strict=True):
-        drawn = axis.imshow(shown.sel(pft=pft), aspect="auto", cmap="cividis", vmin=0, vmax=float(shown.max()))
-        axis.set_xticks(range(shown.sizes["lag"]), [f"{-lag}" if lag else "0" for lag in shown["lag"].values])
-        axis.set_yticks(range(shown.sizes["driver"]), shown["driver"].values)
-        axis.set(title=pft, xlabel="months before the target")
-    figure.colorbar(drawn, ax=figure.axes, label="share of the prediction, %")
-    return figure
-
-
-def error_figure(kept: xr.Dataset) -> Figure:
-    """Errors at left-out towers against dissimilarity."""
-    types = [pft for pft in xnee.PFTS if (kept["n"].sel(pft=pft) > 0).any()]
-    figure = Figure(figsize=(2.7 * len(types), 3), layout="constrained", dpi=150)
-    for axis, pft in zip(figure.subplots(1, len(types), sharey=True), types, strict=True):
-        own = (kept["sample_pft"] == pft).values & kept["DI"].notnull().values
-        scaled = (kept["DI"] / kept["threshold"]).values[own]
-        inside = kept["inside"].values[own]
-        for rows, colour in ((inside, "#0072B2"), (~inside, "#D55E00")):
-            axis.plot(scaled[rows], np.abs(kept["error"].values[own][rows]), ".", ms=3, color=colour, alpha=0.6)
-        axis.axvline(1, color="0.3", lw=0.8)
-        first, second = kept["RMSE"].sel(pft=pft).values
-        axis.set(title=f"{pft}: RMSE {first:.0f} in, {second:.0f} out")
-    figure.supxlabel("dissimilarity index over its threshold (right of the line: outside)", fontsize="medium")
-    figure.supylabel("|error|, g C m$^{-2}$ month$^{-1}$", fontsize="medium")
-    return figure
-
-
-def maps_figure(why: xr.Dataset, where: xr.Dataset) -> Figure:
-    """Dominant driver, and months outside the area of applicability."""
-    figure = Figure(figsize=(11, 4), layout="constrained", dpi=150)
-    left, right = figure.subplots(1, 2)
-    names = why["dominant"].attrs["flag_meanings"].split()
-    drawn = left.pcolormesh(
-        why["lon"], why["lat"], why["dominant"].where(why["dominant"] >= 0),
-        cmap=ListedColormap(COLOURS[: len(names)]), vmin=-0.5, vmax=len(names) - 0.5,
-    )  # fmt: skip
-    bar = figure.colorbar(drawn, ax=left, shrink=0.8, ticks=range(len(names)))
-    bar.ax.set_yticklabels(names)
-    left.set_title(f"driver of largest magnitude, {why.attrs['period']}")
-    outside = 100 * (1 - where["AOA"].mean("time"))
-    drawn = right.pcolormesh(where["lon"], where["lat"], outside, cmap="cividis", vmin=0, vmax=100)
-    figure.colorbar(drawn, ax=right, shrink=0.8, label="%")
-    right.set_title("forest and months outside the area of applicability")
-    for axis in (left, right):
-        axis.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north", facecolor="0.93")
-        axis.set_aspect(1 / np.cos(np.deg2rad(35)))
-    return figure
 
 
 def towers(sites: xr.Dataset, out: Path, *, strategy: str, folds: int) -> None:
@@ -93,7 +36,8 @@ def towers(sites: xr.Dataset, out: Path, *, strategy: str, folds: int) -> None:
         cells = [f"{n} {c:.0f} ({a:.0f}-{b:.0f})" for n, c, a, b in zip(why["driver"].values, *row, strict=True)]
         print(pft, ", ".join(cells))
     print(f"largest residual of lags {float(np.abs(lags['residual']).max()):.2g} g C m-2 month-1")
-    heat_figure(lags).savefig(out / "lag_heat.png")
+    xnee.plot(lags).savefig(out / "lag_heat.png")
+    xnee.plot(why, kind="beeswarm").savefig(out / "beeswarm.png")
     scores = xnee.crossvalidate(sites, ALL_DRIVERS, folds=folds, strategy=strategy, baselines=[])
     even = xr.DataArray(np.ones(len(ALL_DRIVERS)), coords={"driver": ALL_DRIVERS}, dims="driver")
     print("\nRMSE at left-out towers inside and outside the area of applicability (windows), outside over inside")
@@ -108,10 +52,10 @@ def towers(sites: xr.Dataset, out: Path, *, strategy: str, folds: int) -> None:
                 f"{float(one['ratio']):>8.2f} ({low:.2f} to {high:.2f})"
             )
         if name == "contributions":
-            error_figure(kept).savefig(out / "aoa_errors.png")
+            xnee.plot(kept).savefig(out / "aoa_errors.png")
 
 
-def china(sites: xr.Dataset, cube: xr.Dataset, out: Path, *, strategy: str) -> None:
+def china(sites: xr.Dataset, cube: xr.Dataset, out: Path, *, strategy: str, border: Path) -> None:
     """Map the dominant driver and the area of applicability of a model of three drivers."""
     drivers = [name for name in xnee.DRIVERS if name in cube and name in sites]
     model = sites.nee.fit(drivers, strategy=strategy)
@@ -125,7 +69,14 @@ def china(sites: xr.Dataset, cube: xr.Dataset, out: Path, *, strategy: str) -> N
     where = area_of_applicability(cube, model, sites=sites)
     predicted = cube.nee.predict(model)
     print(f"\n\n{outside_table(outside_share(where, predicted))}\n{perf_counter() - start:.0f} s")
-    maps_figure(why, where[["AOA"]].compute()).savefig(out / "why_and_where_china.png")
+    where = where[["AOA"]].compute()
+    figures = {
+        "dominant_china": xnee.plot(why, outline=border),
+        "outside_china": xnee.plot(where, outline=border),
+        "map_china": xnee.plot(predicted, area=where, outline=border),
+    }
+    for name, figure in figures.items():
+        figure.savefig(out / f"{name}.png")
 
 
 def main() -> None:
@@ -142,7 +93,8 @@ def main() -> None:
     if options.part != "china":
         towers(sites, options.out, strategy=options.strategy, folds=options.folds)
     if options.part != "towers":
-        china(sites, read_cube(options.data), options.out, strategy=options.strategy)
+        border = options.data / "grids" / "amap_china_land_100000.geojson"
+        china(sites, read_cube(options.data), options.out, strategy=options.strategy, border=border)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import pytest
 import xarray as xr
 
 from xnee.models.approach import approach
+from xnee.models.fitting import fit
 from xnee.models.model import NEEModel
-from xnee.models.per_pft import fit
 from xnee.models.training import FitSpec
 from xnee.pft import PFTS
 from xnee.variables import VARIABLES

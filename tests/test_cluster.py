@@ -85,7 +85,8 @@ def test_words_that_cannot_be_right_are_refused(change, message):
 
 
 def test_a_missing_library_is_named_with_the_way_out(monkeypatch):
-    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    for name in ("dask_jobqueue", "dask_jobqueue.pbs", "dask_jobqueue.slurm"):
+        monkeypatch.setitem(sys.modules, name, None)
     for ask in (job_script, start_cluster):
         with pytest.raises(ModuleNotFoundError, match=r'need dask-jobqueue.*pip install "xnee\[cluster\]"'):
             ask(QueueSpec(**SLURM))

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from xnee.grid import Grid, cell_area
-from xnee.regions import read_region, region_mask, share_inside
+from xnee.regions import read_region, read_regions, region_mask, share_inside, shares_of_cells
 
 SQUARE = {"type": "Polygon", "coordinates": [[[100, 20], [110, 20], [110, 30], [100, 30], [100, 20]]]}
 HOLED = shapely.box(0, 0, 10, 10) - shapely.box(2, 2, 8, 8)
@@ -131,3 +131,78 @@ def test_outline_of_china(shared):
     mask = region_mask(outline, lat, lon)
     assert float((mask * cell_area(lat, lon)).sum()) / 1e10 == pytest.approx(953, abs=1)  # 1e4 km2, told with the file
     assert share_inside(outline, (70, 15, 140, 55)) == pytest.approx(1, abs=1e-3)
+
+
+# several regions, and shares of cells
+
+
+def table(*names):
+    boxes = [shapely.box(100 + i, 20, 101 + i, 30) for i in range(len(names))]
+    return gpd.GeoDataFrame({"name": list(names)}, geometry=boxes, crs="EPSG:4326")
+
+
+def test_regions_have_the_names_of_their_rows(tmp_path):
+    frame = table("Yunnan", "Sichuan", "Yunnan")
+    frame.to_file(tmp_path / "provinces.geojson", driver="GeoJSON")
+    for regions in (frame, json.loads(frame.to_json()), tmp_path / "provinces.geojson", frame.to_crs("EPSG:3857")):
+        read = read_regions(regions)
+        assert list(read) == ["Yunnan", "Sichuan"]
+        assert read["Yunnan"].area == pytest.approx(20)  # rows of one name are one region
+    assert read_regions(read).keys() == read.keys()
+    assert list(read_regions(frame.rename(columns={"name": "NAME_1"}), name="NAME_1")) == ["Yunnan", "Sichuan"]
+
+
+def test_a_dict_of_names_takes_any_kind_of_region(tmp_path):
+    read = read_regions({"square": SQUARE, "file": write(tmp_path, SQUARE), "shape": shapely.box(0, 0, 1, 1)})
+    assert [round(shape.area) for shape in read.values()] == [100, 100, 1]
+
+
+@pytest.mark.parametrize(
+    ("regions", "error", "message"),
+    [
+        (
+            table("Yunnan", None),
+            ValueError,
+            r"each region needs a property 'name' .* the table has one with \['name'\]",
+        ),
+        (SQUARE, ValueError, r"has one with no properties\. Choose another .* or give a dict of names to outlines"),
+        ({"a": shapely.Point(0, 0)}, ValueError, "needs at least one polygon"),
+        ({"type": "FeatureCollection", "features": []}, ValueError, "at least one region is needed"),
+        (3.5, TypeError, "a region is the path of a GeoJSON file"),
+        ("no.geojson", FileNotFoundError, "no such file: no.geojson"),
+    ],
+)
+def test_tables_that_name_no_regions_are_refused(regions, error, message):
+    with pytest.raises(error, match=message):
+        read_regions(regions)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shares_are_those_of_cutting_every_cell(seed):
+    random = np.random.default_rng(seed)
+    angle = np.sort(random.uniform(0, 2 * np.pi, 25))
+    radius = random.uniform(0.5, 5, 25)
+    ring = np.column_stack([5 + radius * np.cos(angle), 4 + radius * np.sin(angle)])
+    shape = shapely.make_valid(shapely.Polygon(ring) - shapely.box(4, 3, 5.5, 4.2))
+    x, y = np.sort(random.uniform(0, 10, 14)), np.sort(random.uniform(0, 8, 9))[::-1]
+    cells = shapely.box(x[:-1][None], y[1:][:, None], x[1:][None], y[:-1][:, None])
+    expected = shapely.area(shapely.intersection(cells, shape)) / shapely.area(cells)
+    np.testing.assert_allclose(shares_of_cells(shape, x, y), expected, atol=1e-9)
+
+
+def test_shares_of_neighbours_add_up_to_one():
+    random = np.random.default_rng(0)
+    points = shapely.MultiPoint(random.uniform(0, 10, (40, 2)))
+    pieces = shapely.get_parts(shapely.voronoi_polygons(points, extend_to=shapely.box(0, 0, 10, 10)))
+    edges = np.linspace(0, 10, 24)
+    total = np.sum([shares_of_cells(piece, edges, edges) for piece in pieces], axis=0)
+    np.testing.assert_allclose(total, 1, atol=1e-9)
+
+
+def test_a_country_at_a_twentieth_of_a_degree_keeps_its_area(shared):
+    shape = read_region(shared / "data/grids/naturalearth_lowres_CHN_TWN.geojson")
+    x, y = np.linspace(70, 140, 1401), np.linspace(15, 55, 801)
+    share = shares_of_cells(shape, x, y)
+    assert share.sum() * 0.05**2 == pytest.approx(shape.area, rel=1e-9)
+    assert share.min() == 0
+    assert share.max() == 1

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "applicability": "variables pft grid windowing context models prediction explanation",
     "plotting": "variables pft scores",
     "accessor": "",
-    "cli": "grid unfinished scores sources census products evaluation xnee",
+    "cli": "grid unfinished scores sources census cluster products evaluation xnee",
 }
 # What a room may name in annotations only, or import inside a function when that is called: the faces are thin.
 MAY_IMPORT_LATE = {

@@ -18,7 +18,7 @@ from xnee.variables import DRIVERS, VARIABLES
 if TYPE_CHECKING:
     from xnee.applicability import applicability_skill, area_of_applicability, outside_share, outside_table
     from xnee.census import coverage, coverage_table
-    from xnee.cluster import start_cluster
+    from xnee.cluster import QueueSpec, job_script, start_cluster
     from xnee.comparison.comparing import compare
     from xnee.comparison.table import comparison_table
     from xnee.context import site_context
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from xnee.evaluation.skill import evaluate, skill_table
     from xnee.explanation import explain, explain_lags, explain_map
     from xnee.models.approach import Approach, approach
+    from xnee.models.fitting import fit
     from xnee.models.lstm import LSTMSpec
     from xnee.models.model import NEEModel
-    from xnee.models.per_pft import fit
     from xnee.models.search.outcome import Search, load_search
     from xnee.models.search.running import search
     from xnee.models.search.space import Space, reference_space
@@ -67,6 +67,7 @@ _HOME = {
     "LandCoverRecipe": "xnee.cube.recipe",
     "NEEModel": "xnee.models.model",
     "Plan": "xnee.prediction",
+    "QueueSpec": "xnee.cluster",
     "Recipe": "xnee.cube.recipe",
     "Search": "xnee.models.search.outcome",
     "Space": "xnee.models.search.space",
@@ -90,8 +91,9 @@ _HOME = {
     "explain": "xnee.explanation",
     "explain_lags": "xnee.explanation",
     "explain_map": "xnee.explanation",
-    "fit": "xnee.models.per_pft",
+    "fit": "xnee.models.fitting",
     "flag_outliers": "xnee.outliers",
+    "job_script": "xnee.cluster",
     "load_model": "xnee.models.storage",
     "load_search": "xnee.models.search.outcome",
     "open_driver": "xnee.sources.gridded",
@@ -141,6 +143,7 @@ __all__ = [
     "Legend",
     "NEEModel",
     "Plan",
+    "QueueSpec",
     "Recipe",
     "Search",
     "Space",
@@ -167,6 +170,7 @@ __all__ = [
     "explain_map",
     "fit",
     "flag_outliers",
+    "job_script",
     "load_model",
     "load_search",
     "open_driver",

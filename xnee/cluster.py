@@ -102,6 +102,12 @@ def job_script(spec: QueueSpec, *, scheduler: str = "tcp://scheduler:8786") -> s
     ------
     ModuleNotFoundError
         If dask-jobqueue is not installed.
+
+    Examples
+    --------
+    >>> spec = QueueSpec(system="slurm", cores=16, memory="64GB", queue="normal")
+    >>> [line for line in job_script(spec).splitlines() if "-p " in line]  # doctest: +SKIP
+    ['#SBATCH -p normal']
     """
     job: Any = _classes(spec.system)[1]
     script: str = job(scheduler=scheduler, name="xnee", **_words(spec)).job_script()
@@ -128,23 +134,29 @@ def start_cluster(spec: QueueSpec) -> JobQueueCluster:
     ------
     ModuleNotFoundError
         If dask-jobqueue is not installed.
+
+    Examples
+    --------
+    >>> from distributed import Client
+    >>> spec = QueueSpec(system="slurm", jobs=4, cores=16, memory="64GB", walltime="04:00:00", queue="normal")
+    >>> with start_cluster(spec) as cluster, Client(cluster):  # doctest: +SKIP
+    ...     cube.nee.predict(model).nee.to_product("nee.zarr")
     """
     cluster: JobQueueCluster = _classes(spec.system)[0](**_words(spec), scheduler_options={"dashboard_address": None})
-    cluster.scale(jobs=spec.jobs)
+    cluster.scale(jobs=spec.jobs)  # type: ignore[no-untyped-call]
     return cluster
 
 
 def _classes(system: str) -> tuple[Any, Any]:
     try:
-        import dask_jobqueue
-        from dask_jobqueue.pbs import PBSJob
-        from dask_jobqueue.slurm import SLURMJob
+        from dask_jobqueue.pbs import PBSCluster, PBSJob
+        from dask_jobqueue.slurm import SLURMCluster, SLURMJob
     except ModuleNotFoundError as error:
         msg = 'workers from a queue need dask-jobqueue, which is not installed: pip install "xnee[cluster]".'
         raise ModuleNotFoundError(msg) from error
     if system == "slurm":
-        return dask_jobqueue.SLURMCluster, SLURMJob
-    return dask_jobqueue.PBSCluster, PBSJob
+        return SLURMCluster, SLURMJob
+    return PBSCluster, PBSJob
 
 
 def _words(spec: QueueSpec) -> dict[str, Any]:

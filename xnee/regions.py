@@ -165,7 +165,7 @@ def read_regions(regions: Region | Mapping[str, Region], *, name: str = "name") 
         named = {str(key): [read_region(value)] for key, value in regions.items()}
     else:
         for label, properties, geometry in _rows(regions):
-            if properties.get(name) in (None, ""):
+            if not isinstance(properties.get(name), str | int | np.integer) or properties[name] == "":
                 msg = (
                     f"each region needs a property {name!r} that names it; {label} has one with "
                     f"{sorted(map(str, properties)) or 'no properties'}. Choose another with read_regions(regions, "

@@ -228,8 +228,8 @@ def _site_windows(ds: xr.Dataset, spec: WindowSpec) -> xr.Dataset:
     if unknown.size:
         names = labels(ds["site"])[unknown].tolist()
         msg = (
-            f"context has gaps for {unknown.size} sites that have windows, e.g. {names[:3]}. Make it of the same sites: "
-            "xnee.site_context(ds), or drop it: ds.drop_vars('context')."
+            f"context has gaps for {unknown.size} sites that have windows, e.g. {names[:3]}. Make it of the same "
+            "sites: xnee.site_context(ds), or drop it: ds.drop_vars('context')."
         )
         raise ValueError(msg)
     data = {"x": (("sample", "lag", "driver"), cut), "context": (("sample", "statistic", "driver"), context[site])}

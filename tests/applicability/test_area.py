@@ -6,7 +6,7 @@ import xnee.applicability.area as area_module
 from xnee.applicability import area_of_applicability
 from xnee.context import series_context
 from xnee.explanation import explain, explain_lags
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.models.training_set import same_windows, training_windows
 from xnee.pft import PFTS

@@ -3,7 +3,7 @@ import pytest
 
 from xnee.applicability import applicability_skill
 from xnee.evaluation.crossval import crossvalidate
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.sources.synthetic import synthetic_towers
 

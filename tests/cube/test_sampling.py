@@ -9,7 +9,7 @@ import xarray as xr
 
 from xnee.cube.sampling import representativeness, representativeness_table, sample_at_sites
 from xnee.grid import Grid, aggregate
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.pft import PFTS
 from xnee.variables import VARIABLES

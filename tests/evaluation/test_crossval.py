@@ -3,7 +3,7 @@ import pytest
 
 from xnee.evaluation import crossval
 from xnee.evaluation.crossval import crossvalidate
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 
 QUICK = FitSpec(epochs=2, batch=32)

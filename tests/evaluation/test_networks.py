@@ -3,7 +3,7 @@ import pytest
 
 from xnee.evaluation.networks import predict_held_out, settings_of
 from xnee.evaluation.splits import site_masks
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.models.training_set import training_windows
 

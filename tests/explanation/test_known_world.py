@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xnee.explanation import explain, explain_lags
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.sources.synthetic import synthetic_towers
 

@@ -4,7 +4,7 @@ import torch
 
 from xnee.explanation import explain, explain_lags
 from xnee.explanation.lags import expected_gradients
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.sources.synthetic import synthetic_towers
 

@@ -5,7 +5,7 @@ import xarray as xr
 from xnee.explanation import explain_map
 from xnee.explanation.coalitions import exact
 from xnee.explanation.maps import _backgrounds
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.pft import PFTS
 from xnee.prediction import predict

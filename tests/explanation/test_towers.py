@@ -9,7 +9,7 @@ import xarray as xr
 
 from xnee.explanation import explain
 from xnee.explanation.towers import _cost
-from xnee.models.per_pft import fit
+from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
 from xnee.sources.synthetic import synthetic_towers
 from xnee.windowing import windows

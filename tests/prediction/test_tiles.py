@@ -167,7 +167,7 @@ def test_a_context_of_the_cube_is_handed_to_the_model(cube, driver_model):
 
 def test_the_short_cube_with_the_context_of_the_long_one_is_the_same(cube, towers):
     from xnee.context import site_context
-    from xnee.models.per_pft import fit
+    from xnee.models.fitting import fit
     from xnee.models.training import FitSpec
 
     model = fit(towers(sites=10), lags=3, members=2, context=True, training=FitSpec(epochs=2, batch=16))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import rasterio
@@ -17,7 +20,7 @@ import xarray as xr
 from xnee.products.budget import budget
 from xnee.products.store import open_product, to_product
 
-from .conftest import make_predicted
+from .conftest import SQUARES, make_predicted, make_projected
 
 needs_cdo = pytest.mark.skipif(shutil.which("cdo") is None, reason="needs cdo, the Climate Data Operators")
 needs_gdal = pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="needs gdalinfo")
@@ -109,5 +112,65 @@ def compliance(path, test):
     return sorted({line for one in found for line in one["msgs"]})
 
 
+CREATOR = {
+    "institution": "Institute of Tests",
+    "creator_name": "A. Tester",
+    "creator_email": "tester@example.org",
+    "creator_url": "https://example.org",
+    "publisher_name": "Archive of Tests",
+    "publisher_email": "archive@example.org",
+    "publisher_url": "https://example.org",
+    "project": "Tests",
+    "naming_authority": "org.example",
+}
+# What stays of acdd:1.3, each line explained in docs/products.md.
+EXPLAINED = re.compile(
+    "standard_name$|geospatial_(bounds_)?vertical_.* not present$|Data for possible l.* did not match geospatial_l"
+    "|Date time mismatch between time_coverage_"
+)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """One file of each kind."""
+    folder, options = tmp_path_factory.mktemp("outputs"), {"attrs": CREATOR, "progress": False}
+    years = to_product(make_predicted(), folder / "years", split="year", **options)
+    longer = to_product(make_predicted(months=12), folder / "longer.nc", **options)
+    return {
+        "regions": to_product(make_predicted(), folder / "regions.nc", regions=SQUARES, **options),
+        "projected": to_product(make_projected(), folder / "projected.nc", **options),
+        "ilamb": to_product(make_predicted(), folder / "ilamb.nc", profile="ilamb", **options),
+        "year": years / "years_2002.nc",
+        "appended": to_product(make_predicted(), longer, append=True, **options),
+    }
+
+
+@pytest.mark.parametrize("kind", ["regions", "projected", "ilamb", "year", "appended"])
+def test_every_output_obeys_cf_and_tells_what_acdd_asks(outputs, kind):
+    assert compliance(outputs[kind], "cf:1.11") == []
+    assert [line for line in compliance(outputs[kind], "acdd:1.3") if not EXPLAINED.search(line)] == []
+
+
 def test_compliance_checker_finds_nothing(product):
     assert compliance(product, "cf:1.11") == []
+
+
+def test_hdf5_without_netcdf_holds_the_same(product):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # an array and no more
+        file = rasterio.open(f'HDF5:"{product}"://NEE')
+    with file, netCDF4.Dataset(product) as ours:
+        ours.set_auto_mask(False)
+        np.testing.assert_array_equal(file.read(), ours["NEE"][...])
+
+
+@pytest.mark.skipif(shutil.which("ncks") is None, reason="needs ncks, of the NetCDF Operators")
+def test_nco_reads_and_averages_the_same(product, tmp_path):
+    subprocess.run(["ncra", "-O", "-v", "NEE", str(product), str(tmp_path / "mean.nc")], check=True)
+    with xr.open_dataset(tmp_path / "mean.nc") as theirs, xr.open_dataset(product) as ours:
+        np.testing.assert_allclose(theirs["NEE"].squeeze(), ours["NEE"].mean("time"), rtol=1e-4, atol=1e-4)
+    shown = subprocess.run(
+        ["ncks", "-H", "-C", "-s", "%.9g ", "-v", "NEE_total", str(product)], capture_output=True, text=True, check=True
+    ).stdout
+    with netCDF4.Dataset(product) as ours:
+        np.testing.assert_allclose(np.array(shown.split(), "f8"), ours["NEE_total"][...].ravel(), rtol=1e-8)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from xnee.explanation import Method
     from xnee.grid import Grid
     from xnee.models.model import NEEModel
-    from xnee.prediction import CoverRule, Model, Plan
+    from xnee.prediction import Model, Plan
+    from xnee.prediction.cover import CoverRule
     from xnee.products.geotiff import Ground, Statistic
     from xnee.products.store import Profile, Split
     from xnee.products.trends import TrendMethod

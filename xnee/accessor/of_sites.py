@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from xnee.evaluation.schemes import Scheme
     from xnee.explanation import Method
     from xnee.models.approach import Approach
+    from xnee.models.fitting import Strategy
     from xnee.models.lstm import LSTMSpec
     from xnee.models.model import NEEModel
-    from xnee.models.per_pft import Strategy
     from xnee.models.search.folds import Inner
     from xnee.models.search.outcome import Search
     from xnee.models.search.running import SearchMethod
@@ -156,7 +156,7 @@ class OfSites:
         device: str = "cpu",
     ) -> NEEModel:
         """Train an ensemble of LSTMs for each forest type on these sites; see `xnee.fit`."""
-        from xnee.models.per_pft import fit
+        from xnee.models.fitting import fit
 
         return fit(
             self._ds,

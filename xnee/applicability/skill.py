@@ -58,7 +58,7 @@ def applicability_skill(
     Examples
     --------
     >>> from xnee.evaluation.crossval import crossvalidate
-    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.fitting import fit
     >>> from xnee.models.training import FitSpec
     >>> from xnee.sources.synthetic import synthetic_towers
     >>> towers = synthetic_towers(sites_per_pft=3, years=2)

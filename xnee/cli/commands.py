@@ -7,7 +7,6 @@ from typing import Literal
 
 from xnee.cli.app import app, pairs
 from xnee.cli.files import check_free, open_file, write_file
-from xnee.cli.printing import print_budget
 
 
 @app.command
@@ -244,52 +243,6 @@ def fit(
     )
     model.save(out)
     print(model)
-
-
-@app.command
-def predict(cube: Path, model: Path, *, out: Path, tile: int = 64, overwrite: bool = False) -> None:
-    """Map NEE over a cube and write the product.
-
-    Parameters
-    ----------
-    cube
-        Cube with the model's drivers and pft_fraction, .zarr or .nc.
-    model
-        Folder of a model.
-    out
-        Product to write, .nc or .zarr. The same command goes on after a kill.
-    tile
-        Cells along one side of a tile.
-    overwrite
-        Whether a product of this name is replaced.
-    """
-    import xnee
-
-    predicted = xnee.predict(open_file(cube, chunks={}), xnee.load_model(model), tile=tile)
-    print(xnee.to_product(predicted, out, overwrite=overwrite))
-    print_budget(xnee.open_product(out))
-
-
-@app.command
-def report(product: Path, *, out: Path) -> None:
-    """Print the budget of a product and draw its map.
-
-    Parameters
-    ----------
-    product
-        What "xnee predict" wrote.
-    out
-        Folder for map.png and budget.csv; made if it is not there.
-    """
-    import xnee
-
-    ds = xnee.open_product(product)
-    out.mkdir(parents=True, exist_ok=True)
-    total = xnee.budget(ds)
-    total.to_dataframe().to_csv(out / "budget.csv")
-    xnee.plot(ds).savefig(out / "map.png")
-    print_budget(ds)
-    print(f"{out / 'map.png'}, {out / 'budget.csv'}")
 
 
 @app.command

@@ -15,8 +15,8 @@ from xnee.evaluation.networks import predict_held_out
 from xnee.evaluation.schemes import Folds, Scheme, hold_out, located
 from xnee.evaluation.scoring import score_predictors
 from xnee.models.approach import Approach
+from xnee.models.fitting import Strategy
 from xnee.models.lstm import LSTMSpec
-from xnee.models.per_pft import Strategy
 from xnee.models.training import FitSpec
 from xnee.models.training_set import training_windows
 from xnee.variables import labels

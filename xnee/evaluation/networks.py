@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from xnee.models.approach import Approach
 from xnee.models.ensembles import fit_ensembles
+from xnee.models.fitting import Strategy, choose_approaches
 from xnee.models.lstm import LSTMSpec
 from xnee.models.model import NEEModel
-from xnee.models.per_pft import Strategy, choose_approaches
 from xnee.models.training import FitSpec
 from xnee.variables import labels
 from xnee.windowing import WindowSpec

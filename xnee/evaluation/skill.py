@@ -74,7 +74,7 @@ def evaluate(
 
     Examples
     --------
-    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.fitting import fit
     >>> from xnee.models.training import FitSpec
     >>> from xnee.sources.synthetic import synthetic_towers
     >>> towers = synthetic_towers()

@@ -70,7 +70,7 @@ def explain_lags(
 
     Examples
     --------
-    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.fitting import fit
     >>> from xnee.models.training import FitSpec
     >>> from xnee.sources.synthetic import synthetic_towers
     >>> towers = synthetic_towers()

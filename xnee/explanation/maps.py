@@ -84,7 +84,7 @@ def explain_map(
 
     Examples
     --------
-    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.fitting import fit
     >>> from xnee.models.training import FitSpec
     >>> from xnee.sources.synthetic import synthetic_cube, synthetic_towers
     >>> towers, quick = synthetic_towers(), FitSpec(epochs=1)

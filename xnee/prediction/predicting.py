@@ -69,7 +69,7 @@ def predict(cube: xr.Dataset, model: Model, *, tile: int | None = None, cover: C
 
     Examples
     --------
-    >>> from xnee.models.per_pft import fit
+    >>> from xnee.models.fitting import fit
     >>> from xnee.models.training import FitSpec
     >>> from xnee.sources.synthetic import synthetic_cube, synthetic_towers
     >>> model = fit(synthetic_towers(), ["TEMP"], lags=2, members=1, training=FitSpec(epochs=1))

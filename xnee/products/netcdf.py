@@ -23,6 +23,9 @@ bearable for the series of a cell."""
 SLAB = 16_000_000
 """Bytes that are held of one variable, about: a longer map is copied in more pieces, not in larger ones."""
 
+CACHE = 1_000_000
+"""Bytes that HDF5 keeps of a variable. Whole chunks are written, each once: there is nothing to keep."""
+
 _OF_DTYPE = ("flag_values", "valid_range", "_FillValue")  # CF: these have the type of their variable
 
 
@@ -48,7 +51,7 @@ def write_netcdf(raw: xr.Dataset, path: Path, *, tile: int, progress: bool = Tru
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file, dask.config.set(scheduler="synchronous"):
         file.setncatts(_attrs(raw.attrs, np.dtype("f8")))
         for dim, size in raw.sizes.items():
-            file.createDimension(str(dim), size)
+            file.createDimension(str(dim), None if dim == "time" else size)  # a record dimension, for ncra and ncrcat
         for name in [*sorted(raw.coords, key=str), *sorted(raw.data_vars, key=str)]:  # zarr keeps no order
             _define(file, str(name), raw[name].variable, space, block)
         _copy(raw, file, space, block, progress=progress)
@@ -59,6 +62,8 @@ def _define(file: netCDF4.Dataset, name: str, variable: xr.Variable, space: tupl
     attrs = _attrs(variable.attrs, variable.dtype)
     fill = attrs.pop("_FillValue", False)
     options: dict[str, Any] = {"fill_value": fill}
+    if "time" in variable.dims:
+        options["chunksizes"] = variable.shape
     if set(space) <= set(variable.dims):
         side = dict.fromkeys(space, block)
         chunks = [min(side.get(str(dim), 1), size) for dim, size in variable.sizes.items()]
@@ -68,13 +73,16 @@ def _define(file: netCDF4.Dataset, name: str, variable: xr.Variable, space: tupl
     )
     made.setncatts(attrs)
     made.set_auto_maskandscale(False)
+    if "zlib" in options:
+        made.set_var_chunk_cache(size=CACHE)
 
 
 def _copy(raw: xr.Dataset, file: netCDF4.Dataset, space: tuple[str, str], block: int, *, progress: bool) -> None:
     """Write the values: small variables at once, maps by blocks of whole chunks."""
     maps = [name for name, variable in raw.variables.items() if set(space) <= set(variable.dims)]
     for name in set(raw.variables) - set(maps):
-        file[str(name)][...] = raw[name].to_numpy()
+        whole = tuple(slice(0, size) for size in raw[name].shape) or ...
+        file[str(name)][whole] = raw[name].to_numpy()
     months = raw.sizes.get("time", 1)
     slab = MONTHS * max(1, SLAB // (MONTHS * block**2 * 4))
     for region in tqdm(tiles_of(raw, block), desc="NetCDF", unit="block", disable=not progress):

@@ -123,11 +123,10 @@ def fit(
         Same seed, same model.
     strategy
         ``"per-pft"``: networks for each type; ``"pooled"``: one ensemble for all types, with the type as an input;
-        ``"fine-tuned"``: pooled, then trained on for each type; ``"auto"``: for each type the one that does best at
-        sites left out of the training part, see `xnee.models.selection.select_approaches` and
-        ``provenance["selection"]``. Or an `Approach`
-        for each type by name; types not named are pooled. Types with fewer than `min_windows` training windows are predicted by pooled networks
-        in any case.
+        ``"fine-tuned"``: pooled, then trained on for each type; ``"auto"``: fine-tuned, unless another one is surely
+        better at sites left out of the training part, see `xnee.models.selection.select_approaches` and
+        ``provenance["selection"]``. Or an `Approach` for each type by name; types not named are pooled. Types with
+        fewer than `min_windows` training windows are predicted by pooled networks in any case.
     context
         Whether networks read what a site is like in the long run (`xnee.site_context`); by default they do, and
         ``"auto"`` tries pooled ones without it, too.

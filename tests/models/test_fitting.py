@@ -9,8 +9,8 @@ import xarray as xr
 
 from xnee.models.approach import approach
 from xnee.models.ensembles import fit_ensembles, window_weight
+from xnee.models.fitting import fit
 from xnee.models.lstm import LSTMSpec, forward_series
-from xnee.models.per_pft import fit
 from xnee.models.scaling import Scaler, window_features
 from xnee.models.search.running import search
 from xnee.models.search.space import Space

@@ -1,0 +1,171 @@
+"""Commands that map: from a cube and a model to files and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from xnee.cli.app import app
+from xnee.cli.files import open_file
+from xnee.cli.printing import print_budget
+
+
+@app.command
+def predict(
+    cube: Path,
+    model: Path,
+    *,
+    out: Path,
+    tile: int | None = None,
+    cover: Literal["static", "by-year"] = "static",
+    split: Literal["year"] | None = None,
+    regions: Path | None = None,
+    append: bool = False,
+    overwrite: bool = False,
+    cluster: Literal["slurm", "pbs"] | None = None,
+    jobs: int = 1,
+    cores: int = 1,
+    memory: str = "4GB",
+    walltime: str = "01:00:00",
+    queue: str | None = None,
+    account: str | None = None,
+) -> None:
+    """Map NEE over a cube and write the product.
+
+    Parameters
+    ----------
+    cube
+        Cube with the model's drivers and pft_fraction, .zarr or .nc.
+    model
+        Folder of a model.
+    out
+        Product to write, .nc or .zarr; with --split year a folder. The same command goes on after a kill.
+    tile
+        Cells along one side of a tile; by default what suits the cube's chunks.
+    cover
+        One forest cover, or that of each year (pft_fraction_by_year).
+    split
+        One file for each year.
+    regions
+        GeoJSON of regions whose totals the product is to hold.
+    append
+        Add the months that come after those of the product that is there.
+    overwrite
+        Whether a product of this name is replaced.
+    cluster
+        Take workers from this queue instead of the cores of this machine.
+    jobs
+        Jobs to submit.
+    cores
+        Cores of a job, each a worker.
+    memory
+        Of a job, e.g. 64GB.
+    walltime
+        Of a job, hours:minutes:seconds.
+    queue
+        Partition or queue.
+    account
+        Who pays.
+    """
+    import xnee
+
+    # without chunks of dask: each tile reads the file itself, which is quickest
+    drivers, fitted = open_file(cube), xnee.load_model(model)
+    print(xnee.plan(drivers, fitted, tile=tile, cover=cover, threads=jobs * cores if cluster else None))
+    words = {"jobs": jobs, "cores": cores, "memory": memory, "walltime": walltime, "queue": queue, "account": account}
+    with _workers(cluster, **words):
+        predicted = xnee.predict(drivers, fitted, tile=tile, cover=cover)
+        print(xnee.to_product(predicted, out, split=split, regions=regions, append=append, overwrite=overwrite))
+    if split is None:
+        print_budget(xnee.open_product(out))
+
+
+@contextmanager
+def _workers(system: Literal["slurm", "pbs"] | None, **words: Any) -> Iterator[None]:
+    """Open workers of a queue for as long as the block lasts; none for the cores of this machine."""
+    if system is None:
+        yield
+        return
+    from distributed import Client
+
+    from xnee.cluster import QueueSpec, start_cluster
+
+    with start_cluster(QueueSpec(system=system, **words)) as started, Client(started):  # type: ignore[no-untyped-call]
+        yield
+
+
+@app.command
+def export(product: Path, *, out: Path, profile: Literal["ilamb"] = "ilamb", overwrite: bool = False) -> None:
+    """Write a finished product as another tool reads it.
+
+    Parameters
+    ----------
+    product
+        What "xnee predict" wrote.
+    out
+        File to write, ending in .nc.
+    profile
+        Whose conventions.
+    overwrite
+        Whether a file of this name is replaced.
+    """
+    import xnee
+
+    print(xnee.to_product(xnee.open_product(product), out, profile=profile, overwrite=overwrite))
+
+
+@app.command
+def geotiff(
+    product: Path,
+    *,
+    out: Path,
+    statistic: Literal["annual", "years", "months", "trend"] = "annual",
+    per: Literal["forest", "cell"] = "forest",
+    overwrite: bool = False,
+) -> None:
+    """Write a statistic of a product as a Cloud-Optimized GeoTIFF.
+
+    Parameters
+    ----------
+    product
+        What "xnee predict" wrote.
+    out
+        File to write, ending in .tif.
+    statistic
+        Mean of yearly totals, each year, the mean of each calendar month, or the trend.
+    per
+        Square metre of forest, or of the whole cell.
+    overwrite
+        Whether a file of this name is replaced.
+    """
+    import xnee
+
+    print(xnee.to_geotiff(xnee.open_product(product), out, statistic=statistic, per=per, overwrite=overwrite))
+
+
+@app.command
+def report(product: Path, *, out: Path, by: tuple[str, ...] = ("pft", "year"), regions: Path | None = None) -> None:
+    """Print the budget of a product and draw its map.
+
+    Parameters
+    ----------
+    product
+        What "xnee predict" wrote.
+    out
+        Folder for map.png and budget.csv; made if it is not there.
+    by
+        What to add up by: pft, region, year, season or month.
+    regions
+        GeoJSON of regions.
+    """
+    import xnee
+
+    ds = xnee.open_product(product)
+    out.mkdir(parents=True, exist_ok=True)
+    total = xnee.budget(ds, by=by, regions=regions)
+    total.to_dataframe().to_csv(out / "budget.csv")
+    xnee.plot(ds).savefig(out / "map.png")
+    print(xnee.budget_table(total), "\n")
+    print(f"{out / 'map.png'}, {out / 'budget.csv'}")
