@@ -279,29 +279,9 @@ def watch(owner, name: str, label: str, spent: dict[str, float]):
 
 def draw(search, path: Path) -> None:
     """Draw how low the inner loss gets with how many trials, and the band of one standard error."""
-    import matplotlib.pyplot as plt
+    from xnee.plotting import plot
 
-    rng = np.random.default_rng(0)
-    figure, panels = plt.subplots(1, len(search.pfts), figsize=(13, 3.8), layout="constrained")
-    for panel, pft in zip(np.atleast_1d(panels), search.pfts, strict=True):
-        rows = search.table[search.table["pft"] == pft]
-        loss = rows["loss"].to_numpy()
-        choice = search.best(pft)
-        loss = loss[np.isfinite(loss)]
-        orders = np.stack([np.minimum.accumulate(rng.permutation(loss)) for _ in range(400)])
-        count = np.arange(1, loss.size + 1)
-        low, middle, high = np.quantile(orders, [0.1, 0.5, 0.9], axis=0)
-        limit = loss.min() + choice.se
-        panel.axhspan(loss.min(), limit, color="#b8d8be", label="within one SE of the best")
-        panel.fill_between(count, low, high, color="#9db4d6", alpha=0.6, label="10 to 90 % of random orders")
-        panel.plot(count, middle, color="#1f3d7a", label="best so far, median")
-        panel.axhline(choice.loss, color="#b5482a", linestyle="--", label="what the rule takes")
-        panel.set(xscale="log", title=pft, xlabel="trials", ylim=(0.9 * loss.min(), np.quantile(loss, 0.75)))
-        first = int(np.argmax(middle <= limit)) + 1
-        panel.annotate(f"{first} trials", (first, limit), xytext=(0, 12), textcoords="offset points")
-    np.atleast_1d(panels)[0].set_ylabel("mean inner validation loss")
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    figure.savefig(path, dpi=110)
+    plot(search).savefig(path, dpi=110)
     print(f"figure: {path}")
 
 

@@ -74,8 +74,11 @@ def main() -> None:
     path = cube.nee.predict(model).nee.to_product(options.out / "NEE_China_forest.nc")
     product = xnee.open_product(path)
     print_budget(product)
-    product.nee.plot().savefig(options.out / "NEE_China_forest.png")
-    full.nee.plot().savefig(options.out / "temporal_test.png")
+    border = options.data / "grids" / "amap_china_land_100000.geojson"
+    product.nee.plot(outline=border).savefig(options.out / "NEE_China_forest.png")
+    sites.nee.plot(model=model).savefig(options.out / "observed_predicted.png")
+    sites.nee.plot(kind="series", model=model, only=["CN-Cha", "CN-Din", "DE-Tha"]).savefig(options.out / "series.png")
+    scores.nee.plot().savefig(options.out / "skill.png")
     why = sites.nee.explain(model, samples=10)
     print_contribution(why)
     why.nee.plot().savefig(options.out / "contribution.png")

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "evaluation": "variables pft scores windowing models",
     "explanation": "variables pft windowing context models prediction",
     "applicability": "variables pft grid windowing context models prediction explanation",
-    "plotting": "variables pft scores",
+    "plotting": "variables pft grid scores models products",
     "accessor": "",
     "cli": "grid unfinished scores sources census cluster products evaluation xnee",
 }

@@ -115,6 +115,24 @@ def test_explain_writes_months_of_the_past(road, capsys):
     assert "months before the target" in capsys.readouterr().out
 
 
+def test_plot_draws_a_product_and_towers(road):
+    assert run("predict", road / "cube.zarr", road / "model", "--out", road / "nee.nc") == 0
+    assert run("plot", road / "nee.nc", "--out", road / "map.png") == 0
+    assert run("plot", road / "sites.nc", "--model", road / "model", "--out", road / "towers.pdf") == 0
+    assert (road / "map.png").stat().st_size > 10_000
+
+
+def test_exports_for_other_tools(road, capsys):
+    assert run("predict", road / "cube.zarr", road / "model", "--out", road / "nee.nc") == 0
+    assert "tile" in capsys.readouterr().out  # the plan, before work
+    assert run("export", road / "nee.nc", "--out", road / "ilamb.nc") == 0
+    assert run("geotiff", road / "nee.nc", "--out", road / "nee.tif", "--statistic", "months") == 0
+    assert "nee" in open_file(road / "ilamb.nc")
+    assert (road / "nee.tif").exists()
+    assert run("report", road / "nee.nc", "--out", road / "report", "--by", "year", "season") == 0
+    assert "JJA" in capsys.readouterr().out
+
+
 def test_explain_writes_values_and_figure(road, capsys):
     words = ("explain", road / "sites.nc", road / "model", "--out", road / "why.nc", "--samples", "1")
     assert run(*words, "--background", "4") == 0

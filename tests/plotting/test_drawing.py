@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -35,3 +37,9 @@ def test_what_is_no_dataset_is_refused():
 def test_a_prediction_for_towers_is_no_map_and_no_observation(towers, driver_model):
     with pytest.raises(ValueError, match="plot draws what explain"):
         plot(predict(towers(), driver_model()))
+
+
+def test_without_matplotlib_the_way_to_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'pip install "xnee\[plot\]"'):
+        plot(xr.Dataset({"NEE_total": 1.0, "NEE_total_std": 1.0}))

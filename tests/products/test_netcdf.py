@@ -68,7 +68,7 @@ def test_total_of_cdo_is_the_budget(tmp_path, step):
     grid = tmp_path / "grid.txt"
     axes = f"xfirst = 100.25\nxinc = {step}\nyfirst = 30.25\nyinc = {step}\n"
     grid.write_text(f"gridtype = lonlat\nxsize = 20\nysize = 20\n{axes}")
-    np.testing.assert_allclose(total_of_cdo(path, ["-gridarea", f"-const,1,{grid}"]), ours, rtol=5e-3)
+    np.testing.assert_allclose(total_of_cdo(path, ["-gridarea", f"-const,1,{grid}"]), ours, rtol=2e-3)
 
 
 @needs_gdal

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xnee.explanation import Method
     from xnee.grid import Grid
     from xnee.models.model import NEEModel
+    from xnee.plotting import Kind
     from xnee.prediction import Model, Plan
     from xnee.prediction.cover import CoverRule
     from xnee.products.geotiff import Ground, Statistic
@@ -172,8 +173,16 @@ class OfMaps:
 
         return area_of_applicability(self._ds, model, sites=sites, weights=weights, folds=folds, seed=seed, tile=tile)
 
-    def plot(self) -> Figure:
-        """Draw what this Dataset holds: a map, a budget, an explanation, a cross-validation; see `xnee.plot`."""
+    def plot(
+        self,
+        *,
+        kind: Kind | None = None,
+        model: NEEModel | None = None,
+        area: xr.Dataset | None = None,
+        outline: object = None,
+        only: Sequence[str] | None = None,
+    ) -> Figure:
+        """Draw what this Dataset holds: towers, skill, drivers, a map, totals; see `xnee.plot`."""
         from xnee.plotting import plot
 
-        return plot(self._ds)
+        return plot(self._ds, kind=kind, model=model, area=area, outline=outline, only=only)

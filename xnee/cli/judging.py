@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import xarray as xr
+
 from xnee.cli.app import app, pairs
 from xnee.cli.files import check_free, open_file, write_file
 from xnee.cli.printing import print_contribution
@@ -157,3 +159,55 @@ def explain(
     write_file(why, out)
     xnee.plot(why).savefig(out.with_suffix(".png"))
     print_contribution(why)
+
+
+@app.command
+def plot(
+    file: Path,
+    *,
+    out: Path,
+    kind: str | None = None,
+    model: Path | None = None,
+    area: Path | None = None,
+    outline: Path | None = None,
+    only: tuple[str, ...] | None = None,
+) -> None:
+    """Draw what a file holds; docs/figures.md shows each kind.
+
+    Parameters
+    ----------
+    file
+        What another command wrote: towers, a product, scores, an explanation.
+    out
+        Figure to write, ending in .png, .pdf or .svg.
+    kind
+        Which figure, where the file gives several.
+    model
+        Folder of a model, for towers.
+    area
+        What "xnee applicability" wrote, to mark on a map.
+    outline
+        GeoJSON of borders or coasts.
+    only
+        Sites, types or regions to draw.
+    """
+    import xnee
+
+    check_free(out, suffixes=(".png", ".pdf", ".svg"))
+    xnee.plot(
+        _opened(file),
+        kind=kind,  # type: ignore[arg-type]  # plot checks the name
+        model=None if model is None else xnee.load_model(model),
+        area=None if area is None else open_file(area, chunks={}),
+        outline=outline,
+        only=only,
+    ).savefig(out)
+    print(out)
+
+
+def _opened(file: Path) -> xr.Dataset:
+    """Open a product in the words of xnee, any other file as it is."""
+    import xnee
+
+    ds = open_file(file, chunks={})
+    return xnee.open_product(file) if "NEE_total" in ds else ds

@@ -277,6 +277,10 @@ def full_disk_told(folder: Path) -> Iterator[None]:
     ----------
     folder
         Where is written.
+
+    Yields
+    ------
+    None
     """
     try:
         yield
