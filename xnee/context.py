@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xnee.checking import check_drivers, check_time, present_drivers
 from xnee.variables import VARIABLES, check_names
 
-__all__ = ["STATISTICS", "check_context", "series_context", "site_context"]
+__all__ = ["STATISTICS", "check_context", "period", "series_context", "site_context"]
 
 STATISTICS = ("mean", "amplitude")
 """Of the mean year: its mean, and how far its months lie from that."""
@@ -88,6 +88,7 @@ def site_context(ds: xr.Dataset, drivers: Iterable[str] | None = None) -> xr.Dat
     xarray.DataArray
         ``(statistic, driver, site)`` or ``(statistic, driver, lat, lon)``: ``mean`` over calendar months and
         ``amplitude``, their standard deviation, in the drivers' units. Lazy where the drivers are.
+        ``attrs["period"]`` names the months.
 
     Raises
     ------
@@ -110,7 +111,25 @@ def site_context(ds: xr.Dataset, drivers: Iterable[str] | None = None) -> xr.Dat
     parts = [_one(ds[name], name) for name in names]
     stacked = xr.concat(parts, dim=xr.Variable("driver", list(names)), coords="minimal", compat="override")
     stacked = stacked.assign_coords(statistic=list(STATISTICS))
-    return stacked.transpose("statistic", "driver", ...).rename("context").assign_attrs(long_name="long-term context")
+    said = {"long_name": "long-term context", "period": period(ds["time"])}
+    return stacked.transpose("statistic", "driver", ...).rename("context").assign_attrs(said)
+
+
+def period(time: xr.DataArray) -> str:
+    """Name the first and the last month of a time axis.
+
+    Parameters
+    ----------
+    time
+        Months in order.
+
+    Returns
+    -------
+    str
+        E.g. ``"2001-01 to 2010-12"``.
+    """
+    months = time.to_numpy().astype("datetime64[M]")
+    return f"{months[0]} to {months[-1]}"
 
 
 def _one(driver: xr.DataArray, name: str) -> xr.DataArray:

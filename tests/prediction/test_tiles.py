@@ -175,6 +175,10 @@ def test_the_short_cube_with_the_context_of_the_long_one_is_the_same(cube, tower
     long = predict(ds, model)["NEE"].compute()
     short = ds.isel(time=slice(12, None)).assign(context=site_context(ds, ["TEMP", "PRE"]))
     np.testing.assert_array_equal(predict(short, model)["NEE"][3:], long[15:])
+    said = [predict(d, model).attrs["context_period"] for d in (ds, short, ds.isel(time=slice(12, None)))]
+    assert said[0] == said[1] != said[2]
+    plain = fit(towers(sites=10), lags=3, members=1, context=False, strategy="pooled", training=FitSpec(epochs=1))
+    assert "context_period" not in predict(ds, plain).attrs
     other = predict(ds.isel(time=slice(12, None)), model)["NEE"].compute()
     assert float(abs(other[3:] - long[15:]).max()) > 0
 

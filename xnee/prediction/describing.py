@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
+from xnee.context import period
 from xnee.prediction.contract import Model
 from xnee.prediction.cover import Cover
 from xnee.variables import TARGET, VARIABLES
@@ -44,6 +45,7 @@ def describe(maps: dict[str, xr.DataArray], cube: xr.Dataset, model: Model, cove
         "model": json.dumps(_model_card(model)),
         **{name: cube.attrs[name] for name in _CARRIED if name in cube.attrs},
         **({"cover": cover.said} if cover.said else {}),
+        **_context_period(cube, model),
         "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} xnee.predict",
     }
     fraction = maps["pft_fraction"]
@@ -124,3 +126,13 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     """Path, size and last change of a file, or of all files of a zarr store: values rewritten in place change it."""
     stats = [file.stat() for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     return str(path), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+
+def _context_period(cube: xr.Dataset, model: Model) -> dict[str, str]:
+    """Say over which months the context was taken, where networks read it: a longer cube has another one."""
+    ensembles = getattr(model, "ensembles", {}).values()
+    if not any(ensemble.inputs.statistics for ensemble in ensembles):
+        return {}
+    if "context" in cube:
+        return {"context_period": str(cube["context"].attrs.get("period", "that of the cube's context"))}
+    return {"context_period": period(cube["time"])}
