@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xnee.models.model import NEEModel
-from xnee.models.scaling import Inputs, Scaler, feature_drivers
-from xnee.pft import PFTS
+from xnee.models.scaling import Inputs, Scaler, feature_drivers, place_features
 
 __all__ = ["Networks", "State", "advance", "halved", "networks_of", "smooth"]
 
@@ -73,10 +72,7 @@ class Networks:
         torch.Tensor
             ``(sample, lag, feature)``, single precision.
         """
-        still = self.inputs.still(context, np.full(len(x), self.pft))
-        types = slice(-len(PFTS), None)
-        if self.inputs.pft and np.isinf(self.scaler.std[types][PFTS.index(self.pft)]):
-            still[:, types] = self.scaler.mean[types]  # as in prediction: a type without towers is the mean of all
+        still = place_features(self.inputs, self.scaler, context, self.pft)
         return torch.from_numpy(np.nan_to_num(self.scaler.features(self.inputs.months(x, still))))
 
     def predict(self, x: Tensor) -> NDArray[np.float64]:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xnee.models.lstm import forward_series
-from xnee.models.scaling import Inputs, Scaler, encode, feature_drivers
+from xnee.models.scaling import Inputs, Scaler, encode, feature_drivers, place_features
 from xnee.models.training import threads
-from xnee.pft import PFTS
 from xnee.windowing import complete
 
 __all__ = ["Kernel", "run_ensemble"]
@@ -72,10 +71,7 @@ def run_ensemble(
     series, months, _ = x.shape
     members, hidden = weights["head"].shape
     y = np.full((members, series, months), np.nan, dtype="f4")
-    still = inputs.still(context, np.full(series, pft))
-    types = slice(-len(PFTS), None)
-    if inputs.pft and np.isinf(scaler.std[types][PFTS.index(pft)]):
-        still[:, types] = scaler.mean[types]  # a type that training never saw is the mean of those that it saw
+    still = place_features(inputs, scaler, context, pft)
     known = complete(x, length) & np.isfinite(still).all(axis=1, keepdims=True)
     rows = np.flatnonzero(known.any(axis=1))
     run: Kernel | _Device = Kernel(weights, length) if device == "cpu" else _Device(weights, length, device)

@@ -13,7 +13,7 @@ from xnee.context import STATISTICS
 from xnee.pft import PFTS
 from xnee.variables import VARIABLES, labels
 
-__all__ = ["CONTEXT", "Inputs", "Moments", "Scaler", "encode", "feature_drivers", "window_features"]
+__all__ = ["CONTEXT", "Inputs", "Moments", "Scaler", "encode", "feature_drivers", "place_features", "window_features"]
 
 CONTEXT: tuple[tuple[str, str], ...] = (
     ("TEMP", "mean"),
@@ -276,3 +276,27 @@ class Scaler:
     def to_target(self, y: NDArray[np.floating]) -> NDArray[np.floating]:
         """Turn network outputs into NEE, g C m-2 month-1."""
         return y * self.target_std + self.target_mean
+
+
+def place_features(inputs: Inputs, scaler: Scaler, context: NDArray[np.floating], pft: str) -> NDArray[np.float32]:
+    """Write out what networks read of places, for prediction.
+
+    Parameters
+    ----------
+    inputs, scaler
+        Of an ensemble.
+    context
+        ``(series, statistic, driver)``, as of `xnee.context.series_context`.
+    pft
+        Forest type of all of them. One that training hardly saw has no scale: it is taken as the mean of the others.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(series, feature)``, as of `Inputs.still`; not scaled.
+    """
+    still = inputs.still(context, np.full(len(context), pft))
+    types = slice(-len(PFTS), None)
+    if inputs.pft and np.isinf(scaler.std[types][PFTS.index(pft)]):
+        still[:, types] = scaler.mean[types]
+    return still
