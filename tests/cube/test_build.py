@@ -224,6 +224,16 @@ def test_the_same_again_reads_nothing(tmp_path):
     assert everything(tmp_path / "cube.zarr") == before
 
 
+def test_two_runs_on_one_cube_are_refused(tmp_path):
+    recipe = make_recipe(drivers={"TEMP": DriverRecipe(source=Given(make_field()))})
+    with (
+        Partial(target=tmp_path / "cube.zarr").locked(),
+        pytest.raises(RuntimeError, match=r"another run is writing the cube .*cube.zarr: process \d+"),
+    ):
+        build(recipe, tmp_path / "cube.zarr")
+    build(recipe, tmp_path / "cube.zarr")
+
+
 def test_another_recipe_is_refused_and_updates_only_what_differs(tmp_path):
     temp, pre = Given(make_field()), Given(make_field("PRE"))
     drivers = {"TEMP": DriverRecipe(source=temp), "PRE": DriverRecipe(source=pre)}

@@ -100,15 +100,16 @@ def build_cube(
     if not partial.begun(frame):
         _write_coordinates(partial.store, plan)
         partial.begin(frame)
-    _take_over(partial, plan, made_of)
-    try:
-        _write_parts(partial, plan, opened, made_of, progress=progress)
-    except Exception:
-        if partial.empty():  # nothing to go on from
-            partial.clear()
-        raise
-    _finish(partial, plan)
-    partial.publish()
+    with partial.locked():
+        _take_over(partial, plan, made_of)
+        try:
+            _write_parts(partial, plan, opened, made_of, progress=progress)
+        except Exception:
+            if partial.empty():  # nothing to go on from
+                partial.clear()
+            raise
+        _finish(partial, plan)
+        partial.publish()
     return _open(partial.target)
 
 
