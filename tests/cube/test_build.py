@@ -16,6 +16,7 @@ import zarr
 
 from xnee.cube import DriverRecipe, LandCoverRecipe, build_cube, provenance_table
 from xnee.cube import build as building
+from xnee.cube.ledger import Partial
 from xnee.grid import Grid, aggregate
 from xnee.sources.climatology import repeat_climatology
 from xnee.sources.land_cover import read_land_cover

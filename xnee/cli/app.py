@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     try:
         app(arguments)
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         print(f"xnee: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
