@@ -57,6 +57,7 @@ def test_sites_and_cubes_have_the_same_context_and_a_lazy_cube_stays_lazy(cube):
     context = site_context(ds.chunk(lat=2), names)
     assert context.chunks is not None
     assert context.dims == ("statistic", "driver", "lat", "lon")
+    assert set(context.attrs) == {"long_name", "period"}  # no unit is that of all drivers
     cell = ds[names].isel(lat=1, lon=2)
     x = np.stack([cell[name].to_numpy() for name in names], axis=-1)[None]
     np.testing.assert_array_equal(context.isel(lat=1, lon=2).to_numpy(), series_context(x, names)[0])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xnee.cube.recipe_file import read_recipe
     from xnee.cube.sampling import representativeness, representativeness_table, sample_at_sites
     from xnee.evaluation.crossval import crossvalidate
+    from xnee.evaluation.intervals import calibrate, intervals
     from xnee.evaluation.skill import evaluate, skill_table
     from xnee.explanation import explain, explain_lags, explain_map
     from xnee.models.approach import Approach, approach
@@ -79,6 +80,7 @@ _HOME = {
     "budget": "xnee.products.budget",
     "budget_table": "xnee.products.budget",
     "build_cube": "xnee.cube.build",
+    "calibrate": "xnee.evaluation.intervals",
     "check": "xnee.cube.checks",
     "chinaflux_stations": "xnee.sources.stations",
     "compare": "xnee.comparison.comparing",
@@ -93,6 +95,7 @@ _HOME = {
     "explain_map": "xnee.explanation",
     "fit": "xnee.models.fitting",
     "flag_outliers": "xnee.outliers",
+    "intervals": "xnee.evaluation.intervals",
     "job_script": "xnee.cluster",
     "load_model": "xnee.models.storage",
     "load_search": "xnee.models.search.outcome",
@@ -156,6 +159,7 @@ __all__ = [
     "budget",
     "budget_table",
     "build_cube",
+    "calibrate",
     "check",
     "chinaflux_stations",
     "compare",
@@ -170,6 +174,7 @@ __all__ = [
     "explain_map",
     "fit",
     "flag_outliers",
+    "intervals",
     "job_script",
     "load_model",
     "load_search",

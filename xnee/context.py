@@ -111,7 +111,7 @@ def site_context(ds: xr.Dataset, drivers: Iterable[str] | None = None) -> xr.Dat
     parts = [_one(ds[name], name) for name in names]
     stacked = xr.concat(parts, dim=xr.Variable("driver", list(names)), coords="minimal", compat="override")
     stacked = stacked.assign_coords(statistic=list(STATISTICS))
-    said = {"long_name": "long-term context", "period": period(ds["time"])}
+    said = {"long_name": "long-term context, in the units of the drivers", "period": period(ds["time"])}
     return stacked.transpose("statistic", "driver", ...).rename("context").assign_attrs(said)
 
 
@@ -149,7 +149,7 @@ def _one(driver: xr.DataArray, name: str) -> xr.DataArray:
         output_dtypes=["f4"],
         dask_gufunc_kwargs={"output_sizes": {"statistic": len(STATISTICS)}},
     )
-    return result
+    return result.drop_attrs()
 
 
 def check_context(context: xr.DataArray, drivers: Sequence[str]) -> xr.DataArray:

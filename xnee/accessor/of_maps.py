@@ -131,6 +131,12 @@ class OfMaps:
 
         return to_geotiff(self._ds, path, statistic=statistic, per=per, overwrite=overwrite, progress=progress)
 
+    def intervals(self, calibration: xr.Dataset) -> xr.Dataset:
+        """Give each monthly value the interval that held on left-out sites; see `xnee.intervals`."""
+        from xnee.evaluation.intervals import intervals
+
+        return intervals(self._ds, calibration)
+
     def explain_map(
         self,
         model: NEEModel,

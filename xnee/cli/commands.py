@@ -118,7 +118,7 @@ def climatology_cube(
     # equal to rounding, so that the labels of one may stand for both
     cover = cover.assign_coords(lat=drivers["lat"], lon=drivers["lon"])
     ds = xnee.repeat_climatology(drivers, years).merge(cover, join="exact", combine_attrs="drop_conflicts")
-    write_file(ds, out)
+    write_file(ds.chunk({"time": -1, "lat": 64, "lon": 64}), out)
     print(f"{out}: {dict(ds.sizes)}, {', '.join(map(str, ds.data_vars))}")
     for key, value in cover.attrs.items():
         print(f"  {key}: {value}")

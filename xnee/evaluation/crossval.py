@@ -23,6 +23,8 @@ from xnee.variables import labels
 
 __all__ = ["Scheme", "baseline_predictions", "crossvalidate"]
 
+_SPREAD = {"units": "g C m-2 month-1", "long_name": "standard deviation over the members of xnee"}
+
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +91,8 @@ def crossvalidate(
         ``KGE``, ``n``, and with suffix ``_site``, ``_season`` and ``_part`` (site mean, seasonal cycle, anomaly,
         interannual) by those; ``R2_se``, ``R2_low``, ``R2_high`` (5 and 95 %) and the same of RMSE from draws of
         sites; ``predicted (predictor, sample)``, ``NEE (sample)`` and ``fold (sample)``. The first predictor is
-        ``"xnee"``. ``attrs`` tell the scheme; of ``"knndm"`` also how well distances match (km).
+        ``"xnee"``; ``spread (sample)`` is the standard deviation over its members, missing with one. ``attrs`` tell the
+        scheme; of ``"knndm"`` also how well distances match (km).
 
     Raises
     ------
@@ -133,13 +136,15 @@ def crossvalidate(
         target=target,
     )
     _log.info("%s: %d folds of %d windows", scheme, len(found.masks), samples.sizes["sample"])
-    predicted = {"xnee": predict_held_out(samples, found.masks, **settings)}
+    spread = np.full(samples.sizes["sample"], np.nan)
+    predicted = {"xnee": predict_held_out(samples, found.masks, spread=spread, **settings)}
     predicted |= baseline_predictions(samples, found, chosen, scheme=scheme, **settings)
     _check_predicted(samples, found, predicted)
     fold = np.select(found.masks, range(len(found.masks)), default=-1)
     notes = {"scheme": scheme, "folds": len(found.masks), "members": members, **found.report}
     notes |= {"test_fraction": test_fraction} if scheme == "temporal" else {}
-    return score_predictors(samples, predicted).assign_coords(fold=("sample", fold)).assign_attrs(notes)
+    scores = score_predictors(samples, predicted).assign(spread=("sample", spread, _SPREAD))
+    return scores.assign_coords(fold=("sample", fold)).assign_attrs(notes)
 
 
 def baseline_predictions(

@@ -35,6 +35,7 @@ def predict_held_out(
     device: str,
     context: bool | None = None,
     bootstrap: bool = True,
+    spread: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Train anew in each fold and predict what it held out.
 
@@ -49,6 +50,9 @@ def predict_held_out(
         ``(sample,)`` each, True where a fold holds a window out; no window in two folds.
     members, seed, strategy, min_windows, network, training, device, context, bootstrap
         As of `xnee.fit`. With ``strategy="auto"`` the choice is made anew in each fold.
+    spread
+        ``(sample,)``, to be filled, as ``out`` of numpy is, with the standard deviation over members, as a map's
+        ``NEE_std``, g C m-2 month-1; NaN with one member and where no fold held the window out.
 
     Returns
     -------
@@ -73,12 +77,15 @@ def predict_held_out(
     }
     client = _client()
     if client is None or len(held_out) == 1:
-        return _predict(samples, held_out, **settings)
-    windows = client.scatter(samples, broadcast=True, hash=False)
-    futures = [client.submit(_predict, windows, [mask], pure=False, **settings) for mask in held_out]
-    predicted = np.full(samples.sizes["sample"], np.nan)
-    for mask, part in zip(held_out, client.gather(futures), strict=True):
-        predicted[mask] = part[mask]
+        predicted, deviation = _predict(samples, held_out, **settings)
+    else:
+        windows = client.scatter(samples, broadcast=True, hash=False)
+        futures = [client.submit(_predict, windows, [mask], pure=False, **settings) for mask in held_out]
+        predicted, deviation = np.full((2, samples.sizes["sample"]), np.nan)
+        for mask, part in zip(held_out, client.gather(futures), strict=True):
+            predicted[mask], deviation[mask] = part[0][mask], part[1][mask]
+    if spread is not None:
+        spread[:] = deviation
     return predicted
 
 
@@ -104,8 +111,8 @@ def _predict(
     training: FitSpec | None,
     context: bool | None,
     **settings: Any,
-) -> NDArray[np.float64]:
-    """Do the work of `predict_held_out` in this process, for all folds or for one."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Do the work of `predict_held_out` in this process, for all folds or for one: mean and spread of members."""
     pft = labels(samples["pft"])
     masks = [~mask for mask in held_out]
     chosen = choose_approaches(
@@ -118,11 +125,14 @@ def _predict(
     ]
     fitted = fit_ensembles(samples, masks, wanted, members=members, **settings)
     window = WindowSpec(drivers=tuple(labels(samples["driver"]).tolist()), lags=samples.sizes["lag"] - 1)
-    predicted = np.full(samples.sizes["sample"], np.nan)
+    predicted, deviation = np.full((2, samples.sizes["sample"]), np.nan)
     for mask, ensembles in zip(held_out, fitted, strict=True):
         model = NEEModel(window, ensembles, (), "", xr.Dataset(), {}, settings["device"])
-        predicted[mask] = model.predict_windows(samples.isel(sample=mask)).mean("member")
-    return predicted
+        each = model.predict_windows(samples.isel(sample=mask))
+        predicted[mask] = each.mean("member")
+        if members > 1:
+            deviation[mask] = each.std("member", ddof=1)
+    return predicted, deviation
 
 
 def settings_of(model: NEEModel) -> dict[str, Any]:

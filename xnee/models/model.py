@@ -246,6 +246,13 @@ class NEEModel:
             "   g C m-2 month-1   networks"
         )
         lines = [head, *(self._row(pft) for pft in PFTS)]
+        lost, gaps = self.provenance.get("dropped", {}).get("driver gap", 0), self.provenance.get("gaps_by_driver", {})
+        if lost:
+            most = sorted((name for name in gaps if gaps[name]), key=lambda name: -gaps[name])[:3]
+            lines.append(
+                f"{lost:,} of {self.provenance['site_months']:,} site-months lost to gaps in drivers, most by "
+                f"{', '.join(f'{name} ({gaps[name]:,})' for name in most)}; fewer drivers, more windows"
+            )
         if self.fallback:
             lines.append(
                 f"* too few windows ({', '.join(self.fallback)}): predicted by networks that learned from other types"

@@ -84,11 +84,12 @@ def predict(cube: xr.Dataset, model: Model, *, tile: int | None = None, cover: C
     check_ground(cube, model, chosen)
     arrays = _arrays(cube, model, chosen)
     side = choose_tile({n: arrays[n] for n in model.window.drivers}, chosen, tile, members=model.members)
-    chosen = Cover(
+    cut = Cover(
         chosen.maps.chunk({"year": -1, "pft": -1, **dict.fromkeys(chosen.space, side)}), chosen.month, chosen.said
     )
-    tiles = _tiles(arrays, model, chosen, side)
-    return describe(_maps(tiles, cube, model, chosen), cube, model, chosen)
+    tiles = _tiles(arrays, model, cut, side)
+    # as it came, not as it was cut: the size of tiles is no property of a cube
+    return describe(_maps(tiles, cube, model, cut), cube, model, chosen)
 
 
 def _arrays(cube: xr.Dataset, model: Model, cover: Cover) -> dict[str, xr.DataArray]:

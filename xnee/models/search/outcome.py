@@ -151,6 +151,7 @@ class Search:
         lines = [
             f"<Search of {len(self.space):,} combinations, {trials:,} trials scored, {s['method']}, "
             f"{s['folds']} inner folds ({s['inner']}), seed {s['seed']}>",
+            f"drivers: {', '.join(s['drivers'])}; lags 0-{s['lags']}",
             "smallest network within one standard error of the lowest inner loss:",
             *(_line(self, pft) for pft in self.pfts),
             *(f"not searched: {reason}" for reason in self.left_out.values()),
