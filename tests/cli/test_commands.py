@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -38,6 +39,9 @@ def test_from_cube_to_report(road, capsys):
     text = capsys.readouterr().out
     assert "Tg C yr-1" in text
     assert {"map.png", "budget.csv"} == {p.name for p in (road / "report").iterdir()}
+    table = pd.read_csv(road / "report" / "budget.csv")
+    assert "NEE_total (Tg C yr-1)" in table.columns
+    assert not [name for name in table.columns if "forest" in name]
     assert np.isfinite(open_product(road / "nee.nc")["NEE"]).any()
 
 

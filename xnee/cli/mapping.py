@@ -165,7 +165,10 @@ def report(product: Path, *, out: Path, by: tuple[str, ...] = ("pft", "year"), r
     ds = xnee.open_product(product)
     out.mkdir(parents=True, exist_ok=True)
     total = xnee.budget(ds, by=by, regions=regions)
-    total.to_dataframe().to_csv(out / "budget.csv")
+    # sums over types or regions would be repeated in every row, and added up once more by who reads the file
+    rows = total[[name for name in total.data_vars if set(total[name].dims) == set(total["NEE_total"].dims)]]
+    units = {name: f"{name} ({rows[name].attrs['units']})" for name in rows.data_vars if "units" in rows[name].attrs}
+    rows.to_dataframe().rename(columns=units).to_csv(out / "budget.csv")
     xnee.plot(ds).savefig(out / "map.png")
     print(xnee.budget_table(total), "\n")
     print(f"{out / 'map.png'}, {out / 'budget.csv'}")
