@@ -171,7 +171,7 @@ def with_area(product: xr.Dataset, crs: CRS, *, chunks: Mapping[Any, tuple[int, 
     if space == ("lat", "lon"):
         per_degree = cell_area(product["lat"], [-0.5, 0.5])[:, 0].to_numpy()  # of longitude
         width = np.abs(np.diff(bounds(product["lon"]), axis=1)[:, 0])
-        area = _lazy(per_degree, chunks.get("lat"))[:, None] * _lazy(width, chunks.get("lon"))
+        area = _map(np.multiply, _lazy(per_degree, chunks.get("lat")), _lazy(width, chunks.get("lon")))
         return product.assign(area=(space, area, _AREA | text))
     ends = {dim: bounds(product[dim]) for dim in space}
     edges = [_lazy(ends[dim][:, side], chunks.get(dim)) for dim in space for side in (0, 1)]
@@ -190,12 +190,19 @@ def _lazy(values: NDArray[np.float64], chunks: tuple[int, ...] | None) -> Any:
 def _map(function: Any, *axes: Any, **options: Any) -> Any:
     """Call a function on each block of a grid: of the arrays along its two axes, the first half are along the rows."""
     half = len(axes) // 2
-    grid = [axis[:, None] if i < half else axis[None, :] for i, axis in enumerate(axes)]
+
+    def of_block(*parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        grid = [part[:, None] if i < half else part[None, :] for i, part in enumerate(parts)]
+        result: NDArray[np.float64] = function(*np.broadcast_arrays(*grid), **options)
+        return result
+
     if isinstance(axes[0], np.ndarray):
-        return function(*np.broadcast_arrays(*grid), **options)
-    options |= {"dtype": "f8", "meta": np.empty((0, 0))}
-    full = da.broadcast_arrays(*grid)
-    return da.map_blocks(function, *full, **options)  # type: ignore[no-untyped-call]
+        return of_block(*axes)
+    pairs = [item for i, axis in enumerate(axes) for item in (axis, "i" if i < half else "j")]
+    # rows and columns are cut alike already; that a grid has more blocks than its edges is no reason for a warning
+    return da.blockwise(  # type: ignore[no-untyped-call]
+        of_block, "ij", *pairs, dtype="f8", meta=np.empty((0, 0)), align_arrays=False
+    )
 
 
 def _place(y: NDArray[np.float64], x: NDArray[np.float64], *, crs: str, which: int) -> NDArray[np.float64]:
