@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -279,12 +280,31 @@ def test_nothing_in_the_files_runs_when_read(made, tmp_path):
 # what it tells
 
 
-def test_a_line_tells_of_trials_best_scores_and_time_left(made, capsys):
+def test_a_line_tells_of_the_share_of_work_best_scores_and_time_left(made, capsys):
     run(made, progress=True)
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "80/80 trials; best loss DBF 0." in shown.err
+    assert "search: 100%" in shown.err
+    assert "best loss DBF 0." in shown.err
     assert "<00:00" in shown.err
+    assert "going on" not in shown.err
+
+
+def test_a_search_that_goes_on_says_what_is_there(made, tmp_path, capsys):
+    out = tmp_path / "out"
+    run(made, out=out)
+    last = max(results(out))
+    with np.load(out / "stacks" / last) as stack:
+        lost = len(stack["jobs"])
+    (out / "stacks" / last).unlink()
+    run(made, out=out, progress=True)
+    shown = capsys.readouterr().err
+    share, there = re.search(r"going on: (\d+)% of the work, (\d+) of 80 trials, are there", shown).groups()
+    assert 0 < int(share) < 100
+    assert 80 - 2 * lost <= int(there) < 80  # two numbers of epochs a training
+    assert f"search:  {share}%" in shown  # where the bar begins
+    run(made, out=out, progress=True)
+    assert "going on: 100% of the work, 80 of 80 trials, are there" in capsys.readouterr().err
 
 
 def test_the_log_tells_the_height_of_stacks_and_the_workers(made, caplog):

@@ -6,13 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from xnee.models.approach import Approach
+from xnee.models.bars import Bar
 from xnee.models.model import Ensemble
 from xnee.models.scaling import Inputs, Scaler, window_features
 from xnee.models.stopping import BestWeights
@@ -45,6 +48,13 @@ class _Set:
     rows: NDArray[np.int64]
     start: Ensemble | None = None
 
+    def work(self) -> int:
+        """Count the windows that one network sees."""
+        way = self.approach.settled(self.rows.size)
+        training = way.tuning if way.strategy == "fine-tuned" else way.training
+        assert training is not None
+        return training.epochs * self.rows.size
+
     @property
     def settled(self) -> Approach:
         """The approach with all settings; fine-tuned networks keep those of the pooled ones that they start from."""
@@ -64,6 +74,7 @@ def fit_ensembles(
     min_windows: int,
     bootstrap: bool = True,
     device: str = "cpu",
+    progress: str = "",
 ) -> list[dict[str, Ensemble]]:
     """Train the ensembles of several training sets (one, or the folds of a cross-validation) side by side.
 
@@ -77,6 +88,8 @@ def fit_ensembles(
         For each mask, the types that will be predicted, and how. What no type needs is not trained.
     members, seed, min_windows, bootstrap, device
         As of `fit`.
+    progress
+        Name of a bar on standard error; none without.
 
     Returns
     -------
@@ -115,9 +128,10 @@ def fit_ensembles(
                 first[number, pooled, None] = _Set(number, pooled, None, np.flatnonzero(mask))
             if way.strategy != "pooled":
                 (first if way.strategy == "per-pft" else second)[number, way, pft] = _Set(number, way, pft, own)
-    found = trainer.run(list(first.values()))
-    tuned = [replace(one, start=found[one.mask, one.approach.pooled(), None]) for one in second.values()]
-    found |= trainer.run(tuned)
+    with Bar(progress, total=members * sum(one.work() for one in (*first.values(), *second.values()))) as bar:
+        found = trainer.run(list(first.values()), bar)
+        tuned = [replace(one, start=found[one.mask, one.approach.pooled(), None]) for one in second.values()]
+        found |= trainer.run(tuned, bar)
     return [
         {pft: found[number, way, None if way.strategy == "pooled" else pft] for pft, way in plan.items()}
         for number, plan in zip(numbers, plans, strict=True)
@@ -153,8 +167,8 @@ class _Trainer:
             self._features[inputs] = window_features(self.samples, inputs)
         return self._features[inputs]
 
-    def run(self, sets: Sequence[_Set]) -> dict[_Key, Ensemble]:
-        """Train the ensemble of each set.
+    def run(self, sets: Sequence[_Set], bar: Bar) -> dict[_Key, Ensemble]:
+        """Train the ensemble of each set, and move the bar.
 
         One thread a stack, one stack a core: the tensors are small, and threads that wait for each other inside each
         operation are slower than one alone as soon as anything else runs on the machine.
@@ -164,17 +178,17 @@ class _Trainer:
         result: dict[_Key, Ensemble] = {}
         with ThreadPoolExecutor(1 if self.device != "cpu" else cores()) as pool:
             stacks = _stacks(sets, len(self.seeds))
-            for stack, ensembles in zip(stacks, pool.map(self._train, stacks), strict=True):
+            for stack, ensembles in zip(stacks, pool.map(partial(self._train, bar=bar), stacks), strict=True):
                 result |= {(s.mask, s.approach, s.pft): e for s, e in zip(stack, ensembles, strict=True)}
         return result
 
-    def _train(self, stack: list[_Set]) -> list[Ensemble]:
+    def _train(self, stack: list[_Set], *, bar: Bar) -> list[Ensemble]:
         inputs, members = self.inputs(stack[0].approach), len(self.seeds)
         x = self.features(inputs)
         scalers = [one.start.scaler if one.start else self._scaler(inputs, one.rows) for one in stack]
         jobs = [job for one, scaler in zip(stack, scalers, strict=True) for job in self._jobs(one, scaler)]
         with threads(1):
-            trained = self._trained(x, jobs)
+            trained = self._trained(x, jobs, bar)
         _check_finite(trained, jobs)
         parts = [{key: w[k : k + members] for key, w in trained.items()} for k in range(0, len(jobs), members)]
         return [
@@ -192,11 +206,15 @@ class _Trainer:
             scaler.std[-len(PFTS) :][few] = np.inf
         return scaler
 
-    def _trained(self, x: NDArray[np.floating], jobs: list[Job]) -> dict[str, NDArray[np.float32]]:
+    def _trained(self, x: NDArray[np.floating], jobs: list[Job], bar: Bar) -> dict[str, NDArray[np.float32]]:
         """Train to the end, or until nothing gets better on windows set aside."""
-        patience = jobs[0].training.patience
+        patience, an_epoch = jobs[0].training.patience, sum(job.samples.size for job in jobs)
+
+        def done(_epoch: int, _weights: Mapping[str, Tensor]) -> None:
+            bar.move(an_epoch)
+
         if patience is None:
-            return train(x, self.y, jobs, weight=np.ones(self.y.size), device=self.device)
+            return train(x, self.y, jobs, weight=np.ones(self.y.size), device=self.device, on_epoch=done)
         learned = [temporal_split(self.samples.isel(sample=job.samples), _SET_ASIDE) for job in jobs]
         watched = [
             job.samples[~keep] if (~keep).any() else job.samples for job, keep in zip(jobs, learned, strict=True)
@@ -207,6 +225,7 @@ class _Trainer:
         ]
         best = BestWeights(x, self.y, jobs, watched, patience=patience)
         train(x, self.y, jobs, weight=np.ones(self.y.size), device=self.device, on_epoch=best)
+        bar.move(an_epoch * jobs[0].training.epochs)  # at once: when it stops is not known before
         return best.weights
 
     def _jobs(self, one: _Set, scaler: Scaler) -> list[Job]:

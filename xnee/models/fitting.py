@@ -45,6 +45,7 @@ def choose_approaches(
     min_windows: int,
     bootstrap: bool,
     device: str,
+    progress: str = "",
 ) -> list[Selection]:
     """Turn a strategy into an approach for each type, for each of several training sets.
 
@@ -56,6 +57,8 @@ def choose_approaches(
         ``(sample,)`` each, True for training.
     strategy, context, network, training, seed, min_windows, bootstrap, device
         As of `fit`.
+    progress
+        Name of a bar on standard error for what ``"auto"`` tries; none without.
 
     Returns
     -------
@@ -84,9 +87,8 @@ def choose_approaches(
     tried = [(way, there and context is not False) for way in ("fine-tuned", "pooled", "per-pft")]
     tried += [("pooled", False)] if context is None and there else []
     candidates = [approach(way, context=c, network=network, training=training) for way, c in tried]
-    return select_approaches(
-        samples, masks, candidates, seed=seed, min_windows=min_windows, bootstrap=bootstrap, device=device
-    )
+    settings = {"seed": seed, "min_windows": min_windows, "bootstrap": bootstrap, "device": device}
+    return select_approaches(samples, masks, candidates, progress=progress, **settings)  # type: ignore[arg-type]
 
 
 def fit(
@@ -104,6 +106,7 @@ def fit(
     network: LSTMSpec | None = None,
     training: FitSpec | None = None,
     device: str = "cpu",
+    progress: bool = False,
 ) -> NEEModel:
     """Train an ensemble of LSTMs for each plant functional type on tower months.
 
@@ -142,6 +145,8 @@ def fit(
         Shape and settings; by default those that suit the strategy.
     device
         ``"cpu"`` or ``"cuda"``.
+    progress
+        Whether to show bars on standard error: one for what ``strategy="auto"`` tries, one for the training.
 
     Returns
     -------
@@ -176,11 +181,16 @@ def fit(
     _check_numbers(seed, min_windows)
     settings: dict[str, Any] = {"seed": int(seed), "min_windows": min_windows, "bootstrap": bool(bootstrap)}
     wishes: dict[str, Any] = {"context": context, "network": network, "training": training}
-    (selection,) = choose_approaches(samples, [keep], strategy=strategy, **wishes, **settings, device=device)
+    trying, training_bar = ("select", "train") if progress else ("", "")
+    (selection,) = choose_approaches(
+        samples, [keep], strategy=strategy, device=device, progress=trying, **wishes, **settings
+    )
     for row in selection.record:
         if row["chosen"]:
             _log.info("%s: %s, %s", row["pft"], row["approach"], row["reason"])
-    (ensembles,) = fit_ensembles(samples, [keep], [selection.approaches], members=members, device=device, **settings)
+    (ensembles,) = fit_ensembles(
+        samples, [keep], [selection.approaches], members=members, device=device, progress=training_bar, **settings
+    )
     count = {pft: int((keep & (labels(samples["pft"]) == pft)).sum()) for pft in PFTS}
     plain = {
         "context": context,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,20 @@ CONTEXT: tuple[tuple[str, str], ...] = (
 All statistics of all drivers would tell sites apart instead of describing them: on 67 towers that cost a fifth of the
 explained variance at towers left out.
 """
+
+
+_LOGARITHM: Mapping[str, float] = {"PRE": 10.0}
+"""Drivers that are read as log(1 + value / scale): amounts of rain differ by factors, and a wet tower would stand many
+deviations from all others. On 67 towers that gained a twentieth of what was left to explain at towers left out.
+"""
+
+
+def _read(name: str, values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Put a driver on the scale that networks read it on."""
+    scale = _LOGARITHM.get(name)
+    if scale is None:
+        return values
+    return np.asarray(np.log1p(np.maximum(values, 0) / scale), dtype=values.dtype)
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ def feature_drivers(drivers: Sequence[str]) -> tuple[str, ...]:
 
 
 def encode(x: NDArray[np.floating], drivers: Sequence[str]) -> NDArray[np.floating]:
-    """Turn drivers into features: an angle becomes its sine and cosine.
+    """Turn drivers into features: an angle becomes its sine and cosine, rain its logarithm, log(1 + PRE / 10 mm).
 
     Parameters
     ----------
@@ -127,8 +141,10 @@ def encode(x: NDArray[np.floating], drivers: Sequence[str]) -> NDArray[np.floati
     --------
     >>> encode(np.array([[20.0, 90.0]]), ["TEMP", "WD"]).round(6).tolist()
     [[20.0, 1.0, 0.0]]
+    >>> encode(np.array([[0.0], [90.0]]), ["PRE"]).round(3).ravel().tolist()
+    [0.0, 2.303]
     """
-    if not any(VARIABLES[name].circular for name in drivers):
+    if not any(VARIABLES[name].circular or name in _LOGARITHM for name in drivers):
         return x
     columns = []
     for k, name in enumerate(drivers):
@@ -136,7 +152,7 @@ def encode(x: NDArray[np.floating], drivers: Sequence[str]) -> NDArray[np.floati
             angle = np.deg2rad(x[..., k])
             columns += [np.sin(angle), np.cos(angle)]
         else:
-            columns.append(x[..., k])
+            columns.append(_read(name, x[..., k]))
     return np.stack(columns, axis=-1)
 
 
@@ -183,7 +199,10 @@ class Inputs:
         numpy.ndarray
             ``(sample, feature)``: `statistics`, then types; not scaled.
         """
-        columns = [context[:, STATISTICS.index(which), self.drivers.index(name)] for name, which in self.statistics]
+        columns = [
+            _read(name, context[:, STATISTICS.index(which), self.drivers.index(name)])
+            for name, which in self.statistics
+        ]
         if self.pft:
             columns += [pft == name for name in PFTS]
         return np.stack(columns, axis=1).astype("f4") if columns else np.empty((len(pft), 0), dtype="f4")

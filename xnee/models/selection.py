@@ -24,7 +24,7 @@ _FOLDS = 4
 _MEMBERS = 2
 _ERRORS = 2.0
 """Standard errors by which a candidate must be better."""
-_LEAST_SITES = 4
+_LEAST_SITES = 10
 """Sites of a type below which its own scores say nothing."""
 
 
@@ -54,13 +54,14 @@ def select_approaches(
     min_windows: int,
     bootstrap: bool,
     device: str = "cpu",
+    progress: str = "",
 ) -> list[Selection]:
     """Choose for each type the approach that does best at sites it was not trained on.
 
     The sites of each training set are dealt into four inner folds; every candidate is trained without each of them in
     turn, two networks an ensemble, and scored there by the Huber loss of its error, sites weighted as in training.
     The first candidate is taken, unless another one is lower over all types by more than two standard errors of their
-    difference from site to site; for a type of at least four sites, again another one under the same rule. (Taking the
+    difference from site to site; for a type of at least ten sites, again another one under the same rule. (Taking the
     lowest loss would be choosing by luck: on 67 towers it explained 0.49 of the variance at other sites, and with one
     standard error 0.52, where the candidates with context explained 0.51 to 0.56 by themselves.)
 
@@ -74,6 +75,8 @@ def select_approaches(
         Approaches to choose from; the first one is taken where the others are not surely better.
     seed, min_windows, bootstrap, device
         As of `xnee.fit`.
+    progress
+        As of `fit_ensembles`.
 
     Returns
     -------
@@ -94,6 +97,7 @@ def select_approaches(
             without * len(candidates),
             [dict.fromkeys(np.unique(pft[out]).tolist(), way) for way in candidates for _, out in inner],
             device=device,
+            progress=progress,
             **settings,  # type: ignore[arg-type]
         )
         if inner

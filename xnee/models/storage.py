@@ -26,7 +26,7 @@ from xnee.windowing import WindowSpec
 
 __all__ = ["FORMAT", "load_model", "save_model"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout. Others are refused; format 1, of before the first release, had no approaches."""
 
 

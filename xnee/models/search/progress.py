@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 import numpy as np
@@ -82,7 +83,10 @@ class Scores:
 
 
 class Progress:
-    """A line on standard error: share of the work, time left, trials done and the best loss of each type.
+    """A line on standard error: share of the work, time left and the best loss of each type.
+
+    Of the work, not of the trials: a trial is done when its last fold is, so that for long none would be. Where results
+    of an earlier run are there, a line before it says so, and the bar begins at them.
 
     Parameters
     ----------
@@ -90,13 +94,19 @@ class Progress:
         Filled in by the caller.
     total
         Seconds of work of all stacks (see `plan.work`).
+    done
+        Seconds of it whose results are there already, filled in.
     show
         Whether to write it.
     """
 
-    def __init__(self, scores: Scores, *, total: float, show: bool) -> None:
+    def __init__(self, scores: Scores, *, total: float, done: float, show: bool) -> None:
         self._scores = scores
-        self._bar = tqdm(total=total, desc="search", bar_format=_BAR, disable=not show)
+        if done and show:
+            count, trials = scores.done(), scores.wanted.sum() * len(scores.material.pfts)
+            words = f"going on: {done / total:.0%} of the work, {count:,} of {trials:,} trials, are there"
+            tqdm.write(words, file=sys.stderr)
+        self._bar = tqdm(total=total, initial=min(done, total), desc="search", bar_format=_BAR, disable=not show)
 
     def __enter__(self) -> Progress:
         """Begin the line."""
@@ -118,6 +128,5 @@ class Progress:
             return
         scores = self._scores
         best = ", ".join(f"{pft} {scores.best(pft):.3f}" for pft in scores.material.pfts).replace("nan", "-")
-        trials = scores.wanted.sum() * len(scores.material.pfts)
-        self._bar.set_postfix_str(f"{scores.done():,}/{trials:,} trials; best loss {best}", refresh=False)
+        self._bar.set_postfix_str(f"best loss {best}", refresh=False)
         self._bar.update(min(amount, self._bar.total - self._bar.n))

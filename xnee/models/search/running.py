@@ -185,8 +185,12 @@ def _run(crew: Crew, wanted: NDArray[np.bool_], method: str, *, cache: int, prog
         stacks = plan(space, material, np.minimum(alive, most), cache=cache, prefix=f"rung{rung}")
         amount = {stack.name: work(space, material, stack) for stack in stacks}
         _log.info("rung %d: %d trainings of up to %d epochs in %d stacks", rung, (alive > 0).sum(), most, len(stacks))
-        with Progress(scores, total=sum(amount.values()), show=progress) as line:
-            for stack, result in crew.run(stacks):
+        there = crew.found(stacks)
+        for stack, result in there.items():
+            scores.put(stack, result)
+        done = sum(amount[stack.name] for stack in there)
+        with Progress(scores, total=sum(amount.values()), done=done, show=progress) as line:
+            for stack, result in crew.run([stack for stack in stacks if stack not in there]):
                 scores.put(stack, result)
                 line.step(amount[stack.name])
         needed, before = alive, most

@@ -72,8 +72,24 @@ class Crew:
         if self._scratch is not None:
             self._scratch.cleanup()
 
+    def found(self, stacks: Sequence[Stack]) -> dict[Stack, Result]:
+        """Read the results that an earlier run left.
+
+        Parameters
+        ----------
+        stacks
+            All that there are to train.
+
+        Returns
+        -------
+        dict
+            By stack; those that are lacking or damaged are not in it.
+        """
+        results = {stack: read_result(self.folder, stack) for stack in stacks} if self.folder else {}
+        return {stack: result for stack, result in results.items() if result is not None}
+
     def run(self, stacks: Sequence[Stack]) -> Iterator[tuple[Stack, Result]]:
-        """Train stacks that have no result yet.
+        """Train stacks.
 
         Parameters
         ----------
@@ -83,19 +99,10 @@ class Crew:
         Yields
         ------
         tuple of Stack and Result
-            First those found on disk, then the others as they finish; each is on disk before it is given.
+            As they finish; each is on disk before it is given.
         """
-        missing = []
-        for stack in stacks:
-            found = read_result(self.folder, stack) if self.folder else None
-            if found is None:
-                missing.append(stack)
-            else:
-                yield stack, found
-        if missing:
-            yield from self._train(missing)
-
-    def _train(self, stacks: Sequence[Stack]) -> Iterator[tuple[Stack, Result]]:
+        if not stacks:
+            return
         client = _client()
         if client is not None:
             yield from self._on_cluster(client, stacks)
