@@ -1,8 +1,9 @@
 """How often 90 % prediction intervals hold on towers left out, before and after recalibration, for docs/uncertainty.md.
 
-    python benchmarks/intervals.py --out build/intervals [--strategies pooled fine-tuned] [--level 0.9]
+    python benchmarks/intervals.py --out build/intervals [--strategies pooled fine-tuned] [--scheme knndm] [--level 0.9]
 
-Towers as in benchmarks/skill.py. Each strategy's cross-validation is kept in ``--out``, and read if it is there.
+Then what these towers say of the total of the forests of China. Towers as in benchmarks/skill.py. Each strategy's
+cross-validation is kept in ``--out``, and read if it is there.
 """
 
 from __future__ import annotations
@@ -10,33 +11,42 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 from skill import DRIVERS, clocked, table, world
 
 import xnee
 from xnee.evaluation.intervals import calibrate
+from xnee.evaluation.schemes import LEFT_OUT
+from xnee.evaluation.total_error import total_interval
+from xnee.pft import PFTS
 
 _ROWS = ("DBF", "DNF", "ENF", "EBF", "MF", "all")
+CHINA = {"DBF": 0.37, "DNF": 0.01, "ENF": 0.07, "EBF": 0.30, "MF": 0.24}
+"""Area of forest on the map of docs/applicability.md, 1e6 km2."""
 
 
 def main() -> None:
     """Cross-validate what is not yet there, calibrate and print the tables."""
     given = words().parse_args()
-    sites, _, what = world(given)
+    sites, target, what = world(given)
     given.out.mkdir(parents=True, exist_ok=True)
     for strategy in given.strategies:
-        path = given.out / f"{what.split()[0]}-{strategy}-{given.folds}-{given.members}-{given.seed}.nc"
+        path = given.out / f"{what.split()[0]}-{given.scheme}-{strategy}-{given.folds}-{given.members}-{given.seed}.nc"
         if not path.exists():
-            held, used, wall = clocked(lambda name=strategy: held_out(sites, name, given))
+            held, used, wall = clocked(lambda name=strategy: held_out(sites, target, name, given))
             print(f"  {strategy}: {used:.0f} s CPU, {wall:.0f} s", flush=True)
             held.to_netcdf(path)
         with xr.open_dataset(path) as kept:
             cv = kept.load()
         calibration = calibrate(cv, level=given.level)
-        print(f"\n{what}, {strategy}, {given.members} members, {given.folds} folds, level {given.level}\n")
+        print(
+            f"\n{what}, {strategy}, {given.members} members, {given.folds} folds, {given.scheme}, level {given.level}\n"
+        )
         print(table(HEAD, list(rows(calibration))))
         print(f"\nmean error of sites' long-term means, ± its standard error over sites\n\n{means(cv)}")
         wild = calibration["coverage_site"].to_series().sort_values().head(3)
+        print(f"\nthe total of China's forests, interval about what a map says\n\n{china(cv, given.level)}")
         print(f"\nleast covered sites: {', '.join(f'{name} {share:.0%}' for name, share in wild.items())}")
 
 
@@ -47,6 +57,7 @@ def words() -> argparse.ArgumentParser:
     parser.add_argument("--synthetic", action="store_true", help="use the synthetic towers in any case")
     parser.add_argument("--out", type=Path, default=Path("build/intervals"), help="keep cross-validations there")
     parser.add_argument("--strategies", nargs="+", default=("pooled", "fine-tuned"), metavar="STRATEGY")
+    parser.add_argument("--scheme", choices=LEFT_OUT, default="leave-site-out")
     parser.add_argument("--level", type=float, default=0.9)
     parser.add_argument("--folds", type=int, default=8)
     parser.add_argument("--members", type=int, default=5)
@@ -54,11 +65,13 @@ def words() -> argparse.ArgumentParser:
     return parser
 
 
-def held_out(sites: xr.Dataset, strategy: str, given: argparse.Namespace) -> xr.Dataset:
+def held_out(sites: xr.Dataset, target: xr.Dataset, strategy: str, given: argparse.Namespace) -> xr.Dataset:
     """Predict left-out towers."""
     return xnee.crossvalidate(
         sites,
         [name for name in DRIVERS if name in sites],
+        scheme=given.scheme,
+        target=target,
         folds=given.folds,
         members=given.members,
         seed=given.seed,
@@ -110,6 +123,33 @@ def means(cv: xr.Dataset, months: int = 24) -> str:
         if own.size > 1
     ]
     return table(["type", f"sites of {months} months or more", "deviation between sites", "mean error"], lines)
+
+
+def china(cv: xr.Dataset, level: float) -> str:
+    """Lay out the interval of a total without spread of members, of the mean of 20 years and of one year, Tg C yr-1."""
+    area = xr.DataArray([1e6 * CHINA[name] for name in PFTS], {"pft": list(PFTS)}, "pft", attrs={"units": "km2"})
+    total = xr.zeros_like(area).assign_attrs(units="Tg C yr-1")
+    budget = xr.Dataset({"NEE_total": total, "NEE_forest": total.sum().assign_attrs(total.attrs)})
+    budget = budget.assign(NEE_total_std=total * np.nan, NEE_forest_std=np.nan, area_predicted_km2=area)
+    mean, one = (total_interval(budget.assign(years=n), cv, level=level) for n in (20, 1))
+    lines = [
+        [
+            name, f"{CHINA[name]:.2f}", f"{int(own['sites'])}",
+            f"{float(own['error_mean']):.0f} ± {float(own['error_se']):.0f}" + ("" if own["own"] else " (all)"),
+            *(span(found.sel(pft=name), "NEE_total") for found in (mean, one)),
+        ]
+        for name in PFTS
+        for own in [mean.sel(pft=name)]
+    ]  # fmt: skip
+    lines.append(["all", f"{sum(CHINA.values()):.2f}", f"{int(mean['sites'].sum())}", ""])
+    lines[-1] += [span(found, "NEE_forest") for found in (mean, one)]
+    head = ["type", "1e6 km2", "towers", "mean error, g C m-2 yr-1", "20 years, Tg C yr-1", "one year"]
+    return table(head, lines) + f"\n\nerror of one year: {float(mean['error_year']):.0f} g C m-2 yr-1"
+
+
+def span(found: xr.Dataset, name: str) -> str:
+    """Write the bounds about a total of 0."""
+    return f"{float(found[f'{name}_low']):.0f} to {float(found[f'{name}_high']):+.0f}"
 
 
 if __name__ == "__main__":

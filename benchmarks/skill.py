@@ -6,6 +6,7 @@ Towers: the monthly FLUXNET2015 files with their satellite series in ``--data``;
 ``--synthetic``, the towers of the synthetic world. Each model's predictions under each scheme are kept in ``--out`` as
 soon as they are there: the same command goes on where it was stopped, and with ``--print`` nothing more is trained.
 All models of a scheme are scored on the same windows, and their spread comes from the same draws of sites.
+``--figure`` draws some of what the tables hold.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ NETWORKS = {
     },
 }
 MODELS = (*NETWORKS, *BASELINES)
+DRAWN = {
+    "schemes": ("temporal", "leave-site-out", "knndm"),
+    "models": (
+        "xnee", "per-pft LSTM", "random forest", "gradient boosting", "PFT seasonal cycle", "site seasonal cycle",
+    ),
+}  # fmt: skip
+"""What the figure shows of what is there: both ends of the schemes, and each kind of model."""
 _ORDER = ("DBF", "DNF", "ENF", "EBF", "MF", "all")
 
 
@@ -52,7 +60,7 @@ def main() -> None:
     print("bold: first; +: within one SE of it; °: but behind by more than the SE of the difference, same draws\n")
     print(f"{what}: {count} sites, {samples.sizes['sample']} windows, drivers {', '.join(drivers)}\n")
     given.out.mkdir(parents=True, exist_ok=True)
-    skill, parts = [], []
+    skill, parts, drawn = [], [], {}
     for scheme in given.schemes:
         found = hold_out(
             samples,
@@ -80,8 +88,11 @@ def main() -> None:
             facts = [f"{len(found.masks)} folds", *(f"{name} {value:.0f} km" for name, value in found.report.items())]
             skill += [*skill_rows(scores, scheme, ", ".join(facts), spent)]
             parts += [*part_rows(scores, scheme)]
+            drawn[scheme] = scores.drop_dims("sample")
     print(f"\n{table(['R2 ± SE / RMSE', *_ORDER, 'CPU s'], skill)}\n")
     print(table(["R2, all types", *PARTS, "bias", "KGE"], parts))
+    if given.figure:
+        draw(drawn, given.figure)
 
 
 def words() -> argparse.ArgumentParser:
@@ -99,6 +110,7 @@ def words() -> argparse.ArgumentParser:
     parser.add_argument("--block", type=float, default=1000.0, help="side of a spatial block, km")
     parser.add_argument("--epochs", type=int, help="train all networks that long only, for a quick look")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", type=Path, help="draw R2 by type, model and scheme there")
     parser.add_argument("--print", action="store_true", help="print what is there, train nothing")
     return parser
 
@@ -219,6 +231,20 @@ def cell(own: xr.Dataset, model: str) -> str:
     near = behind <= float(own["R2_se"].isel(predictor=first))
     clear = behind > float(one["R2_behind_se"])
     return text + (" +" if near else "") + (" °" if near and clear else "")
+
+
+def draw(scores, path: Path) -> None:
+    """Draw `DRAWN` of the scores, by scheme."""
+    schemes = [scheme for scheme in DRAWN["schemes"] if scheme in scores]
+    there = {model for scheme in schemes for model in scores[scheme]["predictor"].to_numpy().tolist()}
+    models = [model for model in DRAWN["models"] if model in there]
+    if not models:
+        msg = f"nothing to draw: the figure shows {DRAWN}, of which nothing was predicted."
+        raise SystemExit(msg)
+    parts = [scores[scheme].reindex(predictor=models) for scheme in schemes]
+    parts = [part.assign(n=part["n"].fillna(0).astype(int)) for part in parts]
+    both = xr.concat(parts, dim=xr.Variable("scheme", schemes), combine_attrs="drop", join="outer")
+    xnee.plot(both, kind="skill").savefig(path, dpi=110)
 
 
 def part_rows(scores: xr.Dataset, scheme: str):

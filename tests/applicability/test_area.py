@@ -7,6 +7,7 @@ from xnee.applicability import area_of_applicability
 from xnee.context import series_context
 from xnee.explanation import explain, explain_lags
 from xnee.models.fitting import fit
+from xnee.models.scaling import encode
 from xnee.models.training import FitSpec
 from xnee.models.training_set import same_windows, training_windows
 from xnee.pft import PFTS
@@ -31,6 +32,7 @@ def slowly(sites, model, ds, weights, lat, lon, pft):
     w = np.tile(weights, 3)
 
     def place(x, context):
+        x, context = (encode(values, ["TEMP", "PRE"]) for values in (x, context))  # as networks read them
         x = ((x - scaler.mean[:2]) / scaler.std[:2]).ravel() * w
         pairs = inputs.statistics
         values = [context[("mean", "amplitude").index(which), ["TEMP", "PRE"].index(name)] for name, which in pairs]
@@ -138,12 +140,14 @@ def test_bad_requests_are_refused(made, cube):
     with pytest.raises(ValueError, match=r"lacking: \['TEMP'\]"):
         area_of_applicability(ds, model, sites=sites, weights=EVEN.sel(driver=["PRE"]))
     for wrong in (-EVEN, 0 * EVEN):
-        with pytest.raises(ValueError, match="weights must be 0 or more for each of"):
+        with pytest.raises(ValueError, match="weights must be finite, 0 or more for each of"):
             area_of_applicability(ds, model, sites=sites, weights=wrong)
     with pytest.raises(ValueError, match="weights must be what explain or explain_lags gave"):
         area_of_applicability(ds, model, sites=sites, weights=ds)
     one = xr.DataArray(np.zeros(11), dims="site", coords={"site": sites["site"]})
-    with pytest.raises(ValueError, match="a threshold needs points of 2 folds or more"):
+    with pytest.raises(
+        ValueError, match="an area of applicability needs towers in 2 folds or more, got 11 towers in 1"
+    ):
         area_of_applicability(ds, model, sites=sites, weights=EVEN, folds=one)
     with pytest.raises(ValueError, match="folds must give every tower its fold"):
         area_of_applicability(ds, model, sites=sites, weights=EVEN, folds=one[:4])

@@ -90,7 +90,7 @@ def test_a_fold_without_predictions_is_refused(towers, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"folds": 1}, "at least 2 folds and 2 sites"),
+        ({"folds": 1}, "at least 2 folds; got 1"),
         ({"scheme": "random"}, "scheme must be one of 'temporal'"),
         ({"scheme": "temporal", "test_fraction": 0}, "no window is left to test on"),
         ({"scheme": "group-k-fold"}, "needs groups="),

@@ -1,3 +1,4 @@
+import json
 from statistics import NormalDist
 
 import numpy as np
@@ -184,8 +185,8 @@ def test_errors_of_nothing_need_no_interval():
 @pytest.mark.parametrize(
     ("change", "level", "message"),
     [
-        (lambda cv: cv, 1.0, "level must be between 0 and 1, such as 0.9, got 1.0"),
-        (lambda cv: cv, 90, "level must be between 0 and 1"),
+        (lambda cv: cv, 1.0, "level must be a number between 0 and 1, such as 0.9, got 1.0"),
+        (lambda cv: cv, 90, "level must be a number between 0 and 1"),
         (lambda cv: cv.assign_attrs(scheme="temporal"), 0.9, "sites never seen; this is of the scheme 'temporal'"),
         (lambda cv: cv.drop_attrs(), 0.9, "of the scheme None"),
         (lambda cv: cv.drop_vars("spread"), 0.9, "no spread of members"),
@@ -206,8 +207,9 @@ def test_a_crossvalidation_holds_the_spread_of_its_members(towers):
     assert cv["spread"].attrs["units"] == "g C m-2 month-1"
     found = calibrate(cv, level=0.7)
     assert found.attrs == {"level": 0.7, "z": pytest.approx(1.0364, abs=1e-4)} | {
-        name: cv.attrs[name] for name in ("scheme", "folds", "members")
+        name: cv.attrs[name] for name in ("scheme", "folds", "members", "drivers", "lags", "strategy")
     }
+    assert (found.attrs["drivers"], found.attrs["lags"], found.attrs["strategy"]) == ("TEMP, PRE", 1, "pooled")
     with pytest.raises(ValueError, match="no spread of members"):
         calibrate(crossvalidate(towers(sites=6, years=2), members=1, **quick), level=0.7)
 
@@ -262,3 +264,86 @@ def test_what_has_no_spread_has_no_interval(cube, driver_model):
         intervals(predicted.drop_vars("NEE_std"), calibration())
     with pytest.raises(ValueError, match="calibration lacks factor, residual"):
         intervals(predicted, xr.Dataset())
+
+
+# the calibration and the map are of the same networks
+
+
+def told(**attrs):
+    """A calibration that tells what it is of."""
+    own = {"drivers": "TEMP, PRE", "lags": 2, "members": 2, "strategy": "pooled", "scheme": "knndm", "folds": 5}
+    return calibration().assign_attrs(own | attrs)
+
+
+def of_model(predicted, **card):
+    own = json.loads(predicted.attrs["model"])
+    return predicted.assign_attrs(model=json.dumps(own | card))
+
+
+def test_a_map_says_with_what_its_intervals_were_made(cube, driver_model):
+    predicted = predict(cube(), driver_model())
+    factors = {name: (1.5 + k, 10.0 * k) for k, name in enumerate(TYPES)}
+    made = calibration(**factors).assign_attrs(told().attrs | {"level": np.float64(0.9), "members": np.int64(2)})
+    used = json.loads(intervals(predicted, made).attrs["calibration"])
+    assert used == {
+        "level": 0.9,
+        "scheme": "knndm",
+        "folds": 5,
+        "drivers": "TEMP, PRE",
+        "lags": 2,
+        "members": 2,
+        "strategy": "pooled",
+        "factor": {name: factors[name][0] for name in PFTS},
+        "residual": {name: factors[name][1] for name in PFTS},
+    }
+    assert "calibration" not in predicted.attrs
+    assert json.loads(intervals(predicted, calibration()).attrs["calibration"])["level"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("card", "attrs", "message"),
+    [
+        ({}, {"drivers": "TEMP"}, "drivers: TEMP there, PRE, TEMP in the map"),
+        ({}, {"lags": 6}, "lags: 6 there, 2 in the map"),
+        ({}, {"members": 5}, "members: 5 there, 2 in the map"),
+        ({}, {"members": 5, "lags": 6}, "lags: 6 there, 2 in the map; members: 5 there, 2 in the map"),
+        ({"strategy": "fine-tuned"}, {}, "strategy: pooled there, fine-tuned in the map"),
+        ({"provenance": {"strategy": "per-pft"}}, {}, "strategy: pooled there, per-pft in the map"),
+        ({"provenance": {"selection": [{"pft": "MF"}]}}, {}, "strategy: pooled there, auto in the map"),
+        ({"provenance": {"search": {"trials": 3}}}, {}, "strategy: pooled there, by type in the map"),
+    ],
+)
+def test_a_calibration_of_other_networks_is_refused(cube, driver_model, card, attrs, message):
+    predicted = of_model(predict(cube(), driver_model()), **card)
+    with pytest.raises(ValueError, match=f"the calibration is of other networks than the map. {message}. Run cross"):
+        intervals(predicted, told(**attrs))
+
+
+@pytest.mark.parametrize(
+    ("card", "attrs"),
+    [
+        ({}, {}),
+        ({}, {"drivers": "PRE, TEMP", "members": np.int64(2)}),
+        ({"strategy": "pooled"}, {}),
+        ({"strategy": "searched"}, {"strategy": "by type"}),
+        ({"provenance": {"selection": []}}, {"strategy": "auto"}),  # too few towers to choose
+    ],
+)
+def test_a_calibration_of_the_same_networks_is_taken(cube, driver_model, card, attrs):
+    assert "NEE_low" in intervals(of_model(predict(cube(), driver_model()), **card), told(**attrs))
+
+
+def test_what_is_not_told_is_not_compared(cube, driver_model):
+    predicted = predict(cube(), driver_model())
+    assert "NEE_low" in intervals(predicted, calibration())
+    for text in ("{}", "no card", "[1]"):
+        assert "NEE_low" in intervals(predicted.assign_attrs(model=text), told(members=9))
+    assert "NEE_low" in intervals(predicted.drop_attrs(deep=False), told(members=9))
+
+
+def test_networks_of_a_cross_validation_are_those_of_the_map(towers, cube):
+    ds, quick = towers(sites=8, years=2), {"lags": 1, "members": 2, "strategy": "pooled", "training": FitSpec(epochs=1)}
+    made = calibrate(crossvalidate(ds, folds=4, baselines=[], **quick), level=0.7)
+    assert "NEE_low" in intervals(predict(cube(), fit(ds, **quick)), made)
+    with pytest.raises(ValueError, match="drivers: PRE, TEMP there, TEMP in the map; lags: 1 there, 2 in the map"):
+        intervals(predict(cube(), fit(ds, ["TEMP"], **(quick | {"lags": 2}))), made)

@@ -71,7 +71,11 @@ def test_matched_folds_are_those_of_the_sites_with_windows(towers, cube):
     [
         ("random", {}, "scheme must be one of 'temporal', 'leave-year-out', .* got 'random'"),
         ("temporal", {"test_fraction": 0}, "no window is left to test on"),
-        ("group-k-fold", {}, r"needs groups=, a coordinate of the sites: one of \['country', 'lat', .* got None"),
+        (
+            "group-k-fold",
+            {},
+            r"needs groups=, the name of a coordinate \(site\) .* one of \['country', 'lat', .* got None",
+        ),
         ("group-k-fold", {"groups": "biome"}, "got 'biome'"),
         ("knndm", {}, "give target=, the cube with pft_fraction"),
         ("spatial-block", {"block": 1e5}, "2 blocks of 100000 km, got 3 folds and 1 blocks"),

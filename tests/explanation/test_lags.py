@@ -63,8 +63,9 @@ def test_a_network_of_the_last_month_has_no_past():
 
 
 def test_bad_requests_are_refused(towers, fitted):
-    for wrong in ({"samples": 0}, {"background": 0}, {"nodes": 0}):
-        with pytest.raises(ValueError, match="explain_lags needs samples, background and nodes of at least 1"):
-            explain_lags(towers(sites=10), fitted, **wrong)
+    for name, least in (("samples", 1), ("background", 1), ("nodes", 1), ("seed", 0)):
+        for value in (least - 1, 2.5, None, "3", True):
+            with pytest.raises(ValueError, match=f"explain_lags needs {name} to be a whole number of at least {least}"):
+                explain_lags(towers(sites=10), fitted, **{name: value})
     with pytest.raises(ValueError, match="needs the towers that the model was fitted on"):
         explain_lags(towers(sites=9), fitted)

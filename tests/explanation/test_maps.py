@@ -107,10 +107,21 @@ def test_the_cheaper_method_is_taken(made, cube):
 
 def test_bad_requests_are_refused(made, cube):
     sites, model = made
-    for wrong in ({"method": "deep"}, {"background": 0}, {"permutations": 1}, {"tile": 0}):
-        with pytest.raises(ValueError, match="explain_map needs method 'auto', 'exact' or 'permutation'"):
-            explain_map(cube(), model, sites=sites, **wrong)
-    for period in (("2001-01", "2001-05"), ("2002-05", "2001-05"), ("2001-05", "2030-01"), ("spring", "summer")):
+    with pytest.raises(ValueError, match="explain_map needs method 'auto', 'exact' or 'permutation'; got 'deep'"):
+        explain_map(cube(), model, sites=sites, method="deep")
+    for name, least in (("background", 1), ("permutations", 2), ("tile", 1), ("seed", 0)):
+        for value in (least - 1, 2.5, None, "8", True):
+            with pytest.raises(ValueError, match=f"explain_map needs {name} to be a whole number of at least {least}"):
+                explain_map(cube(), model, sites=sites, **{name: value})
+    for period in (
+        ("2001-01", "2001-05"),
+        ("2002-05", "2001-05"),
+        ("2001-05", "2030-01"),
+        ("spring", "summer"),
+        slice(None),
+        5,
+        ("2001-03",),
+    ):
         with pytest.raises(ValueError, match=r"lie in 2001-03..2003-06: the cube begins 2001-01"):
             explain_map(cube(), model, sites=sites, period=period)
     with pytest.raises(ValueError, match="needs the towers that the model was fitted on"):

@@ -163,9 +163,12 @@ def test_bad_requests_are_refused(world):
     sites, model = world
     with pytest.raises(ValueError, match="explain needs method 'auto', 'exact' or 'permutation'"):
         explain(sites, model, method="deep")
-    for wrong in ({"samples": 0}, {"background": 0}, {"permutations": 1}):
-        with pytest.raises(ValueError, match="samples and background of at least 1 and permutations of at least 2"):
-            explain(sites, model, **wrong)
+    with pytest.raises(ValueError, match=r"got 'Exact'\. Did you mean 'exact'\?"):
+        explain(sites, model, method="Exact")
+    for name, least in (("samples", 1), ("background", 1), ("permutations", 2), ("seed", 0)):
+        for value in (least - 1, 2.5, None, "3", True):
+            with pytest.raises(ValueError, match=f"explain needs {name} to be a whole number of at least {least}; got"):
+                explain(sites, model, **{name: value})
     with pytest.raises(ValueError, match="needs the towers that the model was fitted on"):
         explain(sites.isel(site=slice(1, None)), model)
     everything = fit(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import dask
 import pytest
 
@@ -20,9 +22,18 @@ def test_a_plan_counts_what_is_there(cube, driver_model):
 
 def test_a_plan_is_told_in_lines(cube, driver_model):
     text = str(plan(cube(), driver_model(), threads=2))
-    assert "1 tiles of 64 x 64 cells, 1 with forest; time whole, 30 months" in text
+    assert "1 tile of 64 x 64 cells, 1 with forest; time whole, 30 months" in text
     assert "11 of 12 cells have forest" in text
-    assert "with 2 tiles side by side: at most" in text
+    assert "with 2 tiles in work at once: at most" in text
+    assert "the networks alone take less than a second, reading and writing come on top" in text
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(39.4, "about 39 s"), (600, "about 10 min"), (9000, "about 2.5 h")])
+def test_a_plan_says_how_long_the_networks_alone_take(cube, driver_model, seconds, said):
+    planned = replace(plan(cube(lat=90, lon=90), driver_model(), threads=1), seconds=seconds)
+    assert "4 tiles of 64 x 64 cells" in str(planned)
+    assert f"with 1 tile in work at once: at most {planned.memory / 2**20:.0f} MiB of memory; " in str(planned)
+    assert f"the networks alone take {said}, reading and writing come on top" in str(planned)
 
 
 def test_a_plan_says_when_chunks_do_not_fit(cube, driver_model):
@@ -42,7 +53,7 @@ def test_memory_grows_with_threads_and_months_and_not_with_the_map(cube, driver_
     long = plan(cube(lat=8, lon=8, months=300), driver_model(), tile=8, threads=1)
     beside = plan(cube(lat=8, lon=8), driver_model(), tile=8, threads=2)
     assert wide.memory == pytest.approx(small.memory, rel=0.01)
-    base = 400_000_000
+    base = 450_000_000
     assert long.memory - base == pytest.approx(10 * (small.memory - base), rel=0.01)
     assert beside.memory - base == 2 * (small.memory - base)
 

@@ -110,6 +110,41 @@ def make_predicted(
     return predicted
 
 
+LEVELS = [0.1, 0.5, 0.75]
+
+
+def with_companions(predicted, *, watch=None, factor=1.5):
+    """Put everything that a product can carry beside a predicted map: made by the real functions but for DI.
+
+    `watch` is called on each block of DI when that is computed.
+    """
+    from xnee.applicability import with_applicability
+    from xnee.evaluation.intervals import intervals
+    from xnee.evaluation.quantiles import member_quantiles
+
+    nee = predicted["NEE"]
+    _, down, across = nee.dims
+    place = 0.2 * np.arange(nee.sizes[across]) + 0.1 * np.arange(nee.sizes[down])[:, None]
+    index = place + 0.05 * np.arange(len(PFTS))[:, None, None, None] + 0.01 * nee["time"].dt.month.values[:, None, None]
+    index = xr.DataArray(index.astype("f4"), dims=("pft", *nee.dims)).chunk(nee.chunksizes)
+    if watch is not None:
+        index.data = index.data.map_blocks(watch, dtype="f4", meta=np.empty((0,) * 4, "f4"))
+    fraction = predicted["pft_fraction"]
+    index = index.assign_coords({**fraction.coords, "time": nee["time"]}).where((fraction > 0) & nee.notnull())
+    threshold = xr.DataArray([1.0, 0.9, 0.8, 0.7, 0.6], dims="pft")
+    inside = fraction.where(index <= threshold, 0.0).sum("pft") / fraction.where(fraction > 0).sum("pft", min_count=1)
+    where = xr.Dataset(
+        {"DI": index.transpose("pft", *nee.dims), "AOA": inside.transpose(*nee.dims).where(nee.notnull())}
+    )
+    where = where.assign(threshold=threshold, own=("pft", [1, 0, 1, 1, 1]), windows=("pft", [50, 300, 70, 80, 90]))
+    where.attrs = {"model_fingerprint": predicted.attrs["model_fingerprint"], "seed": 3, "weights": "contributions"}
+    table = {"factor": ("pft", [factor] * 6), "residual": ("pft", 10.0 * np.arange(6)), "sites": ("pft", [9] * 6)}
+    made = {"level": 0.9, "scheme": "leave-site-out", "folds": 8, "members": predicted.sizes["member"]}
+    calibration = xr.Dataset(table, {"pft": [*PFTS, "all"]}, made)
+    known = intervals(with_applicability(predicted, where), calibration)
+    return member_quantiles(known, LEVELS)
+
+
 def make_projected(*, crs="ESRI:102025", **options):
     """Give the map in a projection of equal areas, cells of 50 km around the middle of China."""
     from pyproj import Transformer

@@ -122,7 +122,7 @@ def test_an_appending_run_that_stopped_goes_on(tmp_path, name, split):
     xr.testing.assert_identical(open_raw(target).load(), before)  # untouched until all is there
     watch = Counting()
     write(make_predicted(months=36, watch=watch), target, split=split, append=True)
-    assert watch.calls == 2
+    assert 0 < watch.calls < 4  # what was in work beside the one that failed is finished
     (tmp_path / "whole").mkdir()
     assert_same_values(target, write(make_predicted(months=36), tmp_path / "whole" / name, split=split))
 

@@ -40,6 +40,7 @@ def run(script, *words, timeout):
         pytest.param("append-nc", 12, marks=pytest.mark.slow),
         pytest.param("append-year", 12, marks=pytest.mark.slow),
         pytest.param("overwrite-zarr", 12, marks=pytest.mark.slow),
+        pytest.param("beside-append-zarr", 12, marks=pytest.mark.slow),
     ],
 )
 def test_a_kill_at_any_step_loses_nothing(tmp_path, mode, kills):

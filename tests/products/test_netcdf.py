@@ -20,7 +20,7 @@ import xarray as xr
 from xnee.products.budget import budget
 from xnee.products.store import open_product, to_product
 
-from .conftest import SQUARES, make_predicted, make_projected
+from .conftest import SQUARES, make_predicted, make_projected, with_companions
 
 needs_cdo = pytest.mark.skipif(shutil.which("cdo") is None, reason="needs cdo, the Climate Data Operators")
 needs_gdal = pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="needs gdalinfo")
@@ -49,6 +49,21 @@ def test_cdo_adds_up_every_variable(product, tmp_path):
     with xr.open_dataset(tmp_path / "year.nc") as year, xr.open_dataset(product) as ours:
         expected = ours["NEE"].groupby("time.year").sum(min_count=12)
         np.testing.assert_allclose(year["NEE"], expected, rtol=1e-5, atol=1e-4)
+
+
+@needs_cdo
+def test_cdo_reads_what_stands_beside_nee(outputs, tmp_path):
+    shown = cdo("sinfon", outputs["beside"])
+    assert {"NEE_low", "NEE_high", "NEE_quantile", "AOA", "DI", "DI_threshold"} <= set(shown.split())
+    assert "quantile : 0.1 to 0.75" in shown
+    cdo("yearmean", "-fldmean", "-selname,AOA,DI,NEE_quantile", outputs["beside"], tmp_path / "mean.nc")
+    with xr.open_dataset(tmp_path / "mean.nc") as theirs, xr.open_dataset(outputs["beside"]) as ours:
+        for name in ("AOA", "DI", "NEE_quantile"):
+            weighted = ours[name].weighted(ours["area"]).mean(("lat", "lon"))
+            expected = weighted.groupby("time.year").mean().transpose("year", ...)
+            np.testing.assert_allclose(theirs[name].squeeze(("lat", "lon")), expected, rtol=1e-5, atol=1e-4)
+    total = total_of_cdo(outputs["beside"], ["-gridarea", "-selname,NEE", outputs["beside"]])
+    np.testing.assert_allclose(total, budget(make_predicted())["NEE_forest"], rtol=1e-6)
 
 
 def total_of_cdo(path, area):
@@ -142,10 +157,12 @@ def outputs(tmp_path_factory):
         "ilamb": to_product(make_predicted(), folder / "ilamb.nc", profile="ilamb", **options),
         "year": years / "years_2002.nc",
         "appended": to_product(make_predicted(), longer, append=True, **options),
+        "beside": to_product(with_companions(make_predicted()), folder / "beside.nc", **options),
+        "beside projected": to_product(with_companions(make_projected()), folder / "laea.nc", **options),
     }
 
 
-@pytest.mark.parametrize("kind", ["regions", "projected", "ilamb", "year", "appended"])
+@pytest.mark.parametrize("kind", ["regions", "projected", "ilamb", "year", "appended", "beside", "beside projected"])
 def test_every_output_obeys_cf_and_tells_what_acdd_asks(outputs, kind):
     assert compliance(outputs[kind], "cf:1.11") == []
     assert [line for line in compliance(outputs[kind], "acdd:1.3") if not EXPLAINED.search(line)] == []

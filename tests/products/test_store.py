@@ -87,6 +87,12 @@ def test_a_map_in_memory_is_written_too(product, tmp_path):
         xr.testing.assert_equal(one[MAPS], two[MAPS])
 
 
+def test_small_variables_that_are_lazy_are_written_too(predicted, tmp_path):
+    cut = predicted.chunk(pft=2, lon=3, lat=3)
+    assert cut["fallback"].chunks is not None
+    assert open_product(write(cut, tmp_path / "nee.zarr"))["fallback"].values.tolist() == [0, 1, 0, 0, 0]
+
+
 def test_each_block_with_forest_is_computed_once_and_no_other(tmp_path):
     watch = Counting()
     write(make_predicted(watch=watch), tmp_path / "nee.zarr")

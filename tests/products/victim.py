@@ -20,7 +20,7 @@ from pathlib import Path
 
 import dask
 
-from products.conftest import make_predicted, values
+from products.conftest import make_predicted, values, with_companions
 from xnee.products import netcdf, writing
 from xnee.products.store import to_product
 
@@ -33,6 +33,7 @@ MODES = {
     "append-zarr": {"name": "nee.zarr", "append": True},
     "append-year": {"name": "nee", "split": "year", "append": True},
     "overwrite-zarr": {"name": "nee.zarr", "overwrite": True},
+    "beside-append-zarr": {"name": "nee.zarr", "append": True, "beside": True},
 }
 OPERATIONS = ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
 
@@ -76,8 +77,11 @@ def write(folder, mode, *, longer=True):
         options.pop("append", None)
     months = 36 if longer and options.get("append") else 24
     seed = 1 if options.get("overwrite") and not longer else 0
+    predicted = make_predicted(**SMALL, months=months, seed=seed)
+    if options.pop("beside", False):
+        predicted = with_companions(predicted)
     with dask.config.set(scheduler="synchronous", num_workers=1):
-        return to_product(make_predicted(**SMALL, months=months, seed=seed), target, progress=False, **options)
+        return to_product(predicted, target, progress=False, **options)
 
 
 def write_again(folder, mode):
@@ -140,7 +144,7 @@ def left(folder, mode, told):
 def main(folder, mode, seed, kills):
     folder, told = Path(folder), Path(folder) / "told"
     before = None
-    if mode.startswith(("append", "overwrite")):
+    if mode.startswith(("append", "overwrite", "beside-append")):
         (folder / "before").mkdir()
         assert fork(lambda: write(folder / "before", mode, longer=False)) == 0
         before = folder / "before" / MODES[mode]["name"]

@@ -10,14 +10,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.applicability.dissimilarity import Neighbourhood
-from xnee.applicability.points import Points, check_weights, weights_of
-from xnee.context import STATISTICS, check_context, site_context
+from xnee.applicability.points import Points, check_weights, said_of, weights_of
 from xnee.explanation import explain
+from xnee.explanation.cells import Ground, context_of, ground_of
+from xnee.explanation.checks import check_counts, check_kinds, check_seed
 from xnee.explanation.networks import networks_of
 from xnee.models.model import NEEModel
 from xnee.models.training import threads
 from xnee.models.training_set import same_windows, training_windows
-from xnee.prediction import predict
+from xnee.prediction.cover import CoverRule
+from xnee.prediction.reading import in_memory
 from xnee.variables import labels
 from xnee.windowing import complete, stack_drivers
 
@@ -36,6 +38,7 @@ def area_of_applicability(
     folds: xr.DataArray | None = None,
     seed: int = 0,
     tile: int = 64,
+    cover: CoverRule = "static",
 ) -> xr.Dataset:
     """Tell where, and when, a map asks the model for something unlike anything that it has learned from.
 
@@ -67,6 +70,8 @@ def area_of_applicability(
         For the default weights.
     tile
         Cells along one side of a tile.
+    cover
+        As of `xnee.predict`: with ``"by-year"`` the forest of a month is that of its own cover.
 
     Returns
     -------
@@ -75,12 +80,15 @@ def area_of_applicability(
         of the forest of a cell, 0 to 1, that lies inside; ``pft_fraction`` as of `predict`. In memory: ``threshold``
         and ``mean_distance (pft)``; ``windows (pft)``, training windows compared with, and ``own (pft)``, 1 where
         these are the type's own, 0 where it has towers in fewer than two folds and those of all types stand in.
+        ``attrs`` tell which weights and folds.
 
     Raises
     ------
+    TypeError
+        If `ds` or `sites` is no Dataset or `model` no fitted model.
     ValueError
-        If `xnee.predict` refuses `ds`, the towers are not those of the fit, weights or folds do not fit them, or
-        all towers are in one fold.
+        If `xnee.predict` refuses `ds`, the towers are not those of the fit, weights or folds do not fit them, there
+        is one tower only, or all are in one fold.
 
     Examples
     --------
@@ -93,29 +101,31 @@ def area_of_applicability(
     >>> where["DI"].dims, where["own"].to_numpy().tolist()
     (('pft', 'time', 'lat', 'lon'), [1, 0, 1, 1, 1])
     """
-    fraction = predict(ds, model, tile=tile)["pft_fraction"]  # with all its checks of cube and model
-    drivers, pfts = list(model.window.drivers), labels(fraction["pft"]).tolist()
-    weights = importance(sites, model, weights, seed=seed)
-    known = _neighbourhoods(sites, model, pfts, weights, folds)
-    space = [str(dim) for dim in fraction.dims if dim != "pft"]
+    check_counts("area_of_applicability", tile=tile)
+    check_seed("area_of_applicability", seed)
+    check_kinds("area_of_applicability(cube, model, sites=sites)", model=model, cube=ds, sites=sites)
+    ground = ground_of(ds, model, rule=cover, tile=tile)
+    drivers, space, fraction = list(model.window.drivers), ground.space, ground.fraction
+    known = _neighbourhoods(sites, model, ground.cover.pfts, weights, folds, seed=seed)
     blocks = dict.fromkeys(space, tile)
+    if any(not in_memory(ds[name]) and ds[name].chunks is None for name in drivers):  # opened, not read: tile by tile
+        ds = ds.chunk({"time": -1, **blocks})
     x = stack_drivers(ds, drivers).transpose(*space, "time", "driver").astype("f4")
-    context = _context(ds, model).transpose(*space, "statistic", "driver").astype("f4")
+    context = context_of(ds, model).transpose(*space, "statistic", "driver").astype("f4")
     task = _Task({place: (points, near) for place, (points, near, _) in known.items()}, model.window.length)
     index = xr.apply_ufunc(
         task.run,
-        x.chunk({"time": -1, "driver": -1, **blocks}),
+        x.drop_vars(set(x.coords) - {*space, "time"}).chunk({"time": -1, "driver": -1, **blocks}),
         context.drop_vars(set(context.coords) - set(space)).chunk({"statistic": -1, "driver": -1, **blocks}),
-        fraction.transpose(*space, "pft").chunk({"pft": -1, **blocks}),
+        fraction.drop_vars("pft").transpose(*space, "pft").chunk({"pft": -1, **blocks}),
         input_core_dims=[["time", "driver"], ["statistic", "driver"], ["pft"]],
         output_core_dims=[["pft", "time"]],
         dask="parallelized",
         output_dtypes=["f4"],
         join="override",
     )
-    return _describe(index.transpose("pft", "time", *space), fraction, known).assign_attrs(
-        model_fingerprint=model.fingerprint
-    )
+    made = {"weights": said_of(weights), "seed": seed, "folds": "each tower" if folds is None else "given"}
+    return _describe(index.transpose("pft", "time", *space), ground, known).assign_attrs(made)
 
 
 def importance(
@@ -140,7 +150,7 @@ def importance(
     """
     if weights is None:
         weights = explain(sites, model, samples=20, background=50, method="permutation", permutations=300, seed=seed)
-    check_weights(weights, list(model.window.drivers))
+    check_weights(weights, list(model.window.drivers), length=model.window.length)
     return weights
 
 
@@ -162,32 +172,56 @@ def fold_of_windows(towers: xr.Dataset, folds: xr.DataArray | None) -> NDArray[n
     Raises
     ------
     ValueError
-        If a site has no fold.
+        If a site has no fold, or all are in one.
     """
     site = labels(towers["site"])
     if folds is None:
-        return site
-    if folds.dims != ("site",) or set(site) - set(labels(folds["site"])):
-        lacking = sorted(set(site) - set(labels(folds["site"]).tolist() if "site" in folds.coords else []))
+        found: NDArray[np.generic] = site
+    else:
+        found = _given_folds(site, folds)
+    if np.unique(found).size < 2:
         msg = (
-            f"folds must give every tower its fold, (site); got {folds.dims} without {lacking[:3]}. Leave folds out to "
-            "take each tower as its own."
+            f"an area of applicability needs towers in 2 folds or more, got {np.unique(site).size} towers in "
+            f"{np.unique(found).size}: what the model does at other towers was never tested. Take more towers, or "
+            "leave folds out to take each tower as its own."
         )
         raise ValueError(msg)
-    return np.asarray(folds.assign_coords(site=labels(folds["site"])).sel(site=site).to_numpy())
+    return found
+
+
+def _given_folds(site: NDArray[np.str_], folds: object) -> NDArray[np.generic]:
+    """Look up the fold of each window's site in what the user gave."""
+    if not isinstance(folds, xr.DataArray) or folds.dims != ("site",) or "site" not in folds.coords:
+        shape = f"{folds.dims}" if isinstance(folds, xr.DataArray) else type(folds).__name__
+        lacking = "coordinate site" if isinstance(folds, xr.DataArray) else "array (site)"
+    else:
+        own = folds.assign_coords(site=labels(folds["site"]))
+        names = own["site"].to_numpy()[own.notnull().to_numpy()].tolist()
+        lost = [name for name in np.unique(site).tolist() if names.count(name) != 1]
+        if not lost:
+            return np.asarray(own.sel(site=site).to_numpy())
+        shape, lacking = "(site)", f"just one for {lost[:3]}"
+    msg = (
+        f"folds must give every tower its fold, a DataArray (site) with the towers' names; got {shape} without "
+        f"{lacking}. Leave folds out to take each tower as its own."
+    )
+    raise ValueError(msg)
 
 
 def _neighbourhoods(
     sites: xr.Dataset,
     model: NEEModel,
-    pfts: list[str],
-    weights: xr.Dataset | xr.DataArray,
+    pfts: tuple[str, ...],
+    weights: xr.Dataset | xr.DataArray | None,
     folds: xr.DataArray | None,
+    *,
+    seed: int,
 ) -> dict[int, tuple[Points, Neighbourhood, bool]]:
     """Learn each type's training windows, by the type's place; and whether they are its own."""
     towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
     towers = towers.isel(sample=same_windows(towers, model))
     pft, fold = labels(towers["pft"]), fold_of_windows(towers, folds)
+    weights = importance(sites, model, weights, seed=seed)
     result = {}
     for place, name in enumerate(pfts):
         own = pft == name
@@ -199,15 +233,6 @@ def _neighbourhoods(
         at = points.of(towers["x"].to_numpy()[rows], towers["context"].to_numpy()[rows])[:, 0]
         result[place] = points, Neighbourhood.of(at, fold[rows]), not alone
     return result
-
-
-def _context(ds: xr.Dataset, model: NEEModel) -> xr.DataArray:
-    """Take the context that a Dataset brings along, or that of its whole time axis, where a network reads it."""
-    drivers = list(model.window.drivers)
-    if not any(ensemble.inputs.statistics for ensemble in model.ensembles.values()):
-        none = xr.zeros_like(stack_drivers(ds, drivers).isel(time=[0] * len(STATISTICS)))
-        return none.drop_vars("time").rename(time="statistic")
-    return check_context(ds["context"], drivers) if "context" in ds else site_context(ds, drivers)
 
 
 @dataclass(frozen=True)
@@ -244,27 +269,36 @@ class _Task:
         return result
 
 
-def _describe(
-    index: xr.DataArray, fraction: xr.DataArray, known: dict[int, tuple[Points, Neighbourhood, bool]]
-) -> xr.Dataset:
-    near = [known[place][1] for place in range(fraction.sizes["pft"])]
+def _describe(index: xr.DataArray, ground: Ground, known: dict[int, tuple[Points, Neighbourhood, bool]]) -> xr.Dataset:
+    near = [known[place][1] for place in range(len(known))]
     result = xr.Dataset(
         {
             "DI": index.assign_attrs(units="1", long_name="dissimilarity to the training windows of the type"),
-            "pft_fraction": fraction,
+            "pft_fraction": ground.fraction,
             "threshold": ("pft", [one.threshold for one in near]),
             "mean_distance": ("pft", [one.mean_distance for one in near]),
             "windows": ("pft", [one.training.size for one in near]),
             "own": ("pft", [int(known[place][2]) for place in range(len(near))]),
-        }
+        },
+        coords=ground.grid,
+        attrs=ground.attrs,
     )
-    covered = (fraction > 0) & result["DI"].notnull()
-    inside = fraction.where(covered & (result["DI"] <= result["threshold"]), 0.0).sum("pft")
-    there = fraction.where(fraction > 0, 0.0).sum("pft")
-    # a month in which one type of the cell has no window has no answer, as in predict
-    whole = (covered == (fraction > 0)).all("pft") & (there > 0)
-    share = (inside / there.where(there > 0)).where(whole).transpose(*[dim for dim in index.dims if dim != "pft"])
-    result["AOA"] = share.assign_attrs(units="1", long_name="share of the forest inside the area of applicability")
+    result["AOA"] = _inside(result, ground).assign_attrs(
+        units="1", long_name="share of the forest inside the area of applicability"
+    )
     result["threshold"].attrs = {"units": "1", "long_name": "largest DI of the area of applicability"}
     result["own"].attrs = {"long_name": "1 where the training windows are the type's own, 0 where all types stand in"}
     return result
+
+
+def _inside(where: xr.Dataset, ground: Ground) -> xr.DataArray:
+    """Share of the forest that a cell has in a month which lies inside, ``(time, ...)``."""
+    index, mean = where["DI"], ground.fraction
+    cover = mean if ground.cover.maps.sizes["year"] == 1 else ground.of_month(index["time"])
+    covered = (mean > 0) & index.notnull()
+    inside = cover.where(covered & (index <= where["threshold"]), 0.0).sum("pft")
+    there = cover.where(cover > 0, 0.0).sum("pft")
+    # a month in which one type of the cell has no window has no answer, as in predict
+    whole = (covered == (mean > 0)).all("pft") & (there > 0)
+    share = (inside / there.where(there > 0)).where(whole)
+    return share.transpose(*[dim for dim in index.dims if dim != "pft"])

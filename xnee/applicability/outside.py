@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from xnee.grid import cell_area
+from xnee.explanation.checks import check_dataset
+from xnee.products.axes import crs_of, space_of, with_area
 from xnee.variables import labels
 
 __all__ = ["outside_share", "outside_table"]
+
+_COLUMNS = ("area", "area_outside", "NEE_inside", "NEE_outside", "NEE_share_outside")
 
 
 def outside_share(where: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
@@ -19,43 +22,39 @@ def outside_share(where: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     where
-        From `area_of_applicability`, of a cube ``(time, lat, lon)``.
+        From `area_of_applicability`, of a cube ``(time, lat, lon)``, or ``(time, y, x)`` in a projection.
     predicted
-        From `xnee.predict`, of the same cube.
+        From `xnee.predict`, of the same cube, model and rule of cover.
 
     Returns
     -------
     xarray.Dataset
-        Over ``pft`` (five types and ``"all"``): ``area``, m2 of forest, and ``area_outside``, %, of its months;
-        ``NEE_inside`` and ``NEE_outside``, Tg C per year, positive into the atmosphere; ``NEE_share_outside``, %, of
-        the sum of absolute monthly fluxes (fluxes of both signs would cancel).
+        Over ``pft`` (five types and ``"all"``): ``area``, m2 of forest on the WGS84 ellipsoid, and ``area_outside``, %,
+        of its months (where the cover changes by year: of the mean cover); ``NEE_inside`` and ``NEE_outside``, Tg C per
+        year, positive into the atmosphere; ``NEE_share_outside``, %, of the sum of absolute monthly fluxes (fluxes of
+        both signs would cancel).
 
     Raises
     ------
+    TypeError
+        If one is no Dataset.
     ValueError
-        If the two are not of the same cells and months, or not on a latitude-longitude grid.
+        If the two are not of the same cells, months, model or cover, or a map in a projection does not say in which.
 
     Examples
     --------
     >>> outside_share(where, predicted)  # doctest: +SKIP
     """
-    for ds, name in ((where, "DI"), (predicted, "NEE_member")):
-        if name not in ds or not {"pft", "time", "lat", "lon"} <= set(ds[name].dims):
-            msg = (
-                f"outside_share needs maps {name} (pft, time, lat, lon) of area_of_applicability and of predict; got "
-                f"{dict(ds.sizes)} with {list(ds.data_vars)}."
-            )
-            raise ValueError(msg)
-    for dim in ("pft", "time", "lat", "lon"):
-        if not np.array_equal(where[dim].to_numpy(), predicted[dim].to_numpy()):
-            msg = f"the two maps differ along {dim}: take both of the same cube."
-            raise ValueError(msg)
-    ground = where["pft_fraction"] * cell_area(where["lat"].to_numpy(), where["lon"].to_numpy())  # (pft, lat, lon), m2
+    for one in (where, predicted):
+        check_dataset("outside_share(where, predicted)", one)
+    space = _check_same(where, predicted)
+    area = with_area(predicted[list(space)].assign_attrs(predicted.attrs), crs_of(predicted), chunks={})["area"]
+    ground = where["pft_fraction"] * area.drop_vars(["lat", "lon"] if "y" in space else [])  # (pft, lat, lon), m2
     index, flux = where["DI"], predicted["NEE_member"].mean("member", skipna=False)
     known = index.notnull() & flux.notnull()
     outside = known & (index > where["threshold"])
     carbon = (flux * ground).where(known, 0.0) * 1e-12  # Tg in a month
-    space, every = ("lat", "lon"), ("time", "lat", "lon")
+    every = ("time", *space)
     size, months = abs(carbon), known.any(space).sum("time")
     parts = xr.Dataset(
         {
@@ -68,8 +67,32 @@ def outside_share(where: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
             "size_outside": size.where(outside, 0.0).sum(every),
             "years": (months / 12).where(months > 0),
         }
-    ).compute()
-    return _shares(parts)
+    )
+    return _shares(parts.reset_coords(drop=True).compute())
+
+
+def _check_same(where: xr.Dataset, predicted: xr.Dataset) -> tuple[str, str]:
+    """Refuse two maps that are not of the same cells, months, model and cover; name their dimensions of the ground."""
+    for ds, name in ((where, "DI"), (predicted, "NEE_member")):
+        dims = set(ds[name].dims) if name in ds else set()
+        if not {"pft", "time"} <= dims or not ({"lat", "lon"} <= dims or {"y", "x"} <= dims):
+            msg = (
+                f"outside_share needs maps {name} (pft, time, lat, lon) or (pft, time, y, x), first of "
+                f"area_of_applicability, then of predict; got {dict(ds.sizes)} with {list(ds.data_vars)}."
+            )
+            raise ValueError(msg)
+    space = space_of(where["DI"])
+    for dim in ("pft", "time", *space):
+        if dim not in predicted.coords or not np.array_equal(where[dim].to_numpy(), predicted[dim].to_numpy()):
+            msg = f"the two maps differ along {dim}: take both of the same cube."
+            raise ValueError(msg)
+    for name, word in (("model_fingerprint", "model"), ("cover", "cover (static or by-year)")):
+        one, other = (ds.attrs.get(name) for ds in (where, predicted))
+        both = name == "cover" or (one is not None and other is not None)
+        if both and one != other:
+            msg = f"the two maps are not of the same {word}: {one!r} and {other!r}. Make both with the same."
+            raise ValueError(msg)
+    return space
 
 
 def _shares(parts: xr.Dataset) -> xr.Dataset:
@@ -104,6 +127,11 @@ def outside_table(shares: xr.Dataset) -> str:
     str
         One line a type.
 
+    Raises
+    ------
+    ValueError
+        If it is something else.
+
     Examples
     --------
     >>> one = xr.Dataset({name: ("pft", [10.0]) for name in ("area_outside", "NEE_share_outside")})
@@ -111,6 +139,10 @@ def outside_table(shares: xr.Dataset) -> str:
     >>> print(outside_table(one.assign_coords(pft=["MF"])).splitlines()[1])
     MF         2.00      10.0 %       -90.0       -10.0      10.0 %
     """
+    lacking = [name for name in _COLUMNS if name not in shares]
+    if lacking:
+        msg = f"outside_table lays out what outside_share(where, predicted) gives; this has no {lacking}."
+        raise ValueError(msg)
     head = f"{'type':<6}{'1e6 km2':>9}{'outside':>12}{'NEE inside':>12}{'outside':>12}{'of |NEE|':>12}   Tg C yr-1"
     rows = [head]
     for pft in labels(shares["pft"]).tolist():

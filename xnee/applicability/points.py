@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 
 from xnee.explanation.networks import Networks
 from xnee.models.scaling import feature_drivers
+from xnee.pft import check_pfts
+from xnee.variables import labels
 from xnee.windowing import slide
 
-__all__ = ["Points", "check_weights", "weights_of"]
+__all__ = ["Points", "check_weights", "said_of", "weights_of"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Points:
         return np.concatenate([cut.reshape(*cut.shape[:2], -1), still], axis=2)
 
 
-def check_weights(weights: xr.Dataset | xr.DataArray, drivers: list[str]) -> None:
+def check_weights(weights: xr.Dataset | xr.DataArray, drivers: list[str], *, length: int) -> None:
     """Refuse weights that are not one of the kinds that can be used.
 
     Parameters
@@ -65,27 +68,72 @@ def check_weights(weights: xr.Dataset | xr.DataArray, drivers: list[str]) -> Non
         From `xnee.explain`, `xnee.explain_lags`, or a number for each driver.
     drivers
         Names that are needed.
+    length
+        Months in a window.
 
     Raises
     ------
     ValueError
-        If a driver has no weight, a weight is negative, or all are 0.
+        If a driver or a lag has no weight, or two; a weight is missing, negative or infinite, but for a whole type; a
+        type has an unknown name; or all are 0.
     """
-    table = weights if isinstance(weights, xr.DataArray) else weights.get("heat", weights.get("contribution"))
-    if table is None or "driver" not in table.coords or not {"driver"} <= set(table.dims) <= {"pft", "driver", "lag"}:
+    found = weights.get("heat", weights.get("contribution")) if isinstance(weights, xr.Dataset) else weights
+    table = found if isinstance(found, xr.DataArray) else xr.DataArray()
+    named = set(table.dims) <= set(table.coords)  # each by its own names, not by its place
+    if not named or not {"driver"} <= set(table.dims) <= {"pft", "driver", "lag"}:
+        shape = f" with {list(weights.dims)}" if isinstance(weights, xr.Dataset | xr.DataArray) else ""
         msg = (
-            "weights must be what explain or explain_lags gave, or an array over driver (pft and lag too if you like); "
-            f"got {type(weights).__name__} with {list(weights.dims)}."
+            "weights must be what explain or explain_lags gave, or an array over driver (pft and lag too if you like), "
+            f'xr.DataArray([1.0, ...], coords={{"driver": [...]}}, dims="driver"); got {type(weights).__name__}{shape}.'
         )
         raise ValueError(msg)
-    lacking = [name for name in drivers if name not in table["driver"].to_numpy().tolist()]
-    values = table.to_numpy()
-    if lacking or (values < 0).any() or not np.nansum(values) > 0:
-        msg = (
-            f"weights must be 0 or more for each of {drivers} and not all 0; lacking: {lacking}, smallest: "
-            f"{np.nanmin(values, initial=np.inf):.3g}."
-        )
+    needed: dict[str, list[Any]] = {"driver": drivers, **({"lag": list(range(length))} if "lag" in table.dims else {})}
+    for dim, wanted in needed.items():
+        there = table[dim].to_numpy().tolist()
+        lacking = [name for name in wanted if name not in there]
+        if lacking or len(set(there)) < len(there):
+            msg = f"weights must have each {dim} of {wanted} once; lacking: {lacking}, there: {there}."
+            raise ValueError(msg)
+    if "pft" in table.dims:
+        check_pfts(labels(table["pft"]).tolist())
+    _check_values(table.sel(driver=drivers), drivers)
+
+
+def _check_values(table: xr.DataArray, drivers: list[str]) -> None:
+    """Refuse weights that mean nothing; a type that was never explained has none, which is an expected gap."""
+    rows = table.transpose("pft", ...).to_numpy() if "pft" in table.dims else table.to_numpy()[None]
+    rows = rows.reshape(len(rows), -1).astype("f8")
+    known = rows[~np.isnan(rows).all(axis=1)]
+    if not (np.isfinite(known).all() and (known >= 0).all() and (known > 0).any()):
+        bad = known[~(np.isfinite(known) & (known >= 0))]
+        what = f"found {bad[0]:.3g}" if bad.size else "all are 0" if known.size else "all are missing"
+        msg = f"weights must be finite, 0 or more for each of {drivers} and not all 0; {what}."
         raise ValueError(msg)
+
+
+def said_of(weights: xr.Dataset | xr.DataArray | None) -> str:
+    """Say in words where weights come from.
+
+    Parameters
+    ----------
+    weights
+        As of `check_weights`; None where they were found by the default.
+
+    Returns
+    -------
+    str
+        For an attribute.
+
+    Examples
+    --------
+    >>> said_of(None)
+    'contributions, by explain'
+    """
+    if weights is None:
+        return "contributions, by explain"
+    if not isinstance(weights, xr.Dataset):
+        return "given: " + ", ".join(f"{name}" for name in weights["driver"].to_numpy())
+    return "contributions by lag, given" if "heat" in weights else "contributions, given"
 
 
 def weights_of(weights: xr.Dataset | xr.DataArray, networks: Networks, *, drivers: list[str], length: int) -> Points:
@@ -129,6 +177,7 @@ def _of_type(table: xr.DataArray, pft: str) -> xr.DataArray:
     """Choose the row of a type, or the mean of all rows where it is missing."""
     if "pft" not in table.dims:
         return table
+    table = table.assign_coords(pft=labels(table["pft"]))
     own = table.sel(pft=pft) if pft in table["pft"].to_numpy().tolist() else table.isel(pft=0) * np.nan
     # an expected gap: a type without towers was never explained
     return own if bool(own.notnull().all()) else table.mean("pft", skipna=True)

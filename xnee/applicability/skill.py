@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from xnee.applicability.area import fold_of_windows, importance
 from xnee.applicability.dissimilarity import Neighbourhood
 from xnee.applicability.points import weights_of
+from xnee.explanation.checks import check_kinds, check_seed
 from xnee.explanation.networks import networks_of
 from xnee.models.model import NEEModel
-from xnee.models.training_set import training_windows
+from xnee.models.training_set import same_windows, training_windows
 from xnee.pft import PFTS
 from xnee.variables import TARGET, VARIABLES, labels
 
 __all__ = ["applicability_skill"]
+
+_OTHER_MONTHS = ("temporal", "leave-year-out")
+"""Schemes whose folds hold out months, not sites."""
 
 
 def applicability_skill(
@@ -34,7 +38,7 @@ def applicability_skill(
     Parameters
     ----------
     scores
-        From `xnee.crossvalidate` with a scheme that leaves whole sites out, of the same towers and drivers.
+        From `xnee.crossvalidate` with a scheme that leaves whole sites out, of the same towers, drivers and lags.
     sites
         The towers.
     model
@@ -52,8 +56,11 @@ def applicability_skill(
 
     Raises
     ------
+    TypeError
+        If `scores` or `sites` is no Dataset or `model` no fitted model.
     ValueError
-        If the scores are not those of these towers, window by window, or do not leave sites out.
+        If the scores are not those of these towers, window by window, or do not leave sites out; if the model is of
+        other towers; or if no type has three folds.
 
     Examples
     --------
@@ -68,8 +75,17 @@ def applicability_skill(
     >>> kept["RMSE"].dims
     ('where', 'pft')
     """
+    check_seed("applicability_skill", seed)
+    check_kinds("applicability_skill(scores, sites, model=model)", model=model, scores=scores, sites=sites)
+    if "predicted" not in scores:
+        msg = (
+            "applicability_skill needs scores that crossvalidate(...) gave, with what was predicted; got a Dataset of "
+            f"{list(scores.data_vars)[:5]}. Call it as applicability_skill(scores, sites, model=model)."
+        )
+        raise ValueError(msg)
     towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
-    fold = _fold(scores, towers)
+    same_windows(towers, model)  # scales and weights are those of the towers
+    fold = _fold(scores, towers, model)
     weights = importance(sites, model, weights, seed=seed)
     pft = labels(towers["pft"])
     index, threshold = np.full((2, pft.size), np.nan)
@@ -89,18 +105,31 @@ def applicability_skill(
     return _describe(towers, index, threshold, error)
 
 
-def _fold(scores: xr.Dataset, towers: xr.Dataset) -> NDArray[np.int64]:
-    """Give the fold of each window, once it is sure that the scores are those of these towers."""
-    site, same = labels(towers["site"]), {"fold", "NEE", "predicted"} <= set(scores.variables)
+def _fold(scores: xr.Dataset, towers: xr.Dataset, model: NEEModel) -> NDArray[np.int64]:
+    """Give the fold of each window, once it is sure that the scores are those of these towers and drivers."""
+    site, there = labels(towers["site"]), {"fold", "NEE", "predicted"} <= set(scores.variables)
+    own = {"drivers": ", ".join(model.window.drivers), "lags": model.window.lags}
+    told = {name: scores.attrs.get(name, value) for name, value in own.items()}  # in whatever order of drivers
+    there = there and set(str(told["drivers"]).split(", ")) == set(model.window.drivers)
+    there = there and told["lags"] == model.window.lags
     fold = np.empty(0)
-    if same and scores.sizes["sample"] == site.size:
-        same = np.array_equal(scores[TARGET].to_numpy(), towers[TARGET].to_numpy())
+    if there and scores.sizes.get("sample") == site.size:
+        there = np.array_equal(scores[TARGET].to_numpy(), towers[TARGET].to_numpy())
         fold = scores["fold"].to_numpy()
-    if not same or fold.size == 0 or any(np.unique(fold[site == name]).size > 1 for name in np.unique(site)):
+    there = there and scores.attrs.get("scheme") not in _OTHER_MONTHS
+    if not there or fold.size == 0 or any(np.unique(fold[site == name]).size > 1 for name in np.unique(site)):
+        what = ", ".join(f"{name} {scores.attrs.get(name, 'unknown')}" for name in ("scheme", *own))
         msg = (
             "applicability_skill needs crossvalidate(...) of the same towers, drivers and lags, by a scheme that "
-            f"leaves whole sites out; got scores of {scores.sizes.get('sample', 0)} windows by "
-            f"{scores.attrs.get('scheme', 'no scheme')!r} for towers with {site.size}."
+            f"leaves whole sites out; got scores of {scores.sizes.get('sample', 0)} windows ({what}) for towers with "
+            f"{site.size} and a model of {own['drivers']} with {own['lags']} lags."
+        )
+        raise ValueError(msg)
+    pft = labels(towers["pft"])
+    if all(np.unique(fold[pft == name]).size < 3 for name in PFTS):
+        msg = (
+            "a fold's neighbourhood is the towers of its type in two other folds or more, but no type has towers in "
+            f"three: {np.unique(site).size} towers in {np.unique(fold).size} folds. Take more towers or more folds."
         )
         raise ValueError(msg)
     return np.asarray(fold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 
@@ -195,7 +196,7 @@ def choose_baselines(
     Raises
     ------
     ValueError
-        If a name is unknown or does not apply.
+        If a name is unknown, does not apply or comes twice.
 
     Examples
     --------
@@ -208,9 +209,15 @@ def choose_baselines(
     apply = tuple(name for name in (*BASELINES, POOLED_LSTM) if name not in without)
     if names is None:
         return apply
-    chosen = (names,) if isinstance(names, str) else tuple(names)
+    chosen = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, Iterable) else (names,)
     wrong = [name for name in chosen if name not in apply]
-    if wrong:
-        msg = f"baselines of scheme {scheme!r} with strategy {strategy!r} are among {list(apply)}; got {wrong}."
+    if wrong or len(set(chosen)) < len(chosen):
+        by_case = {name.lower(): name for name in apply}
+        near = get_close_matches(str(wrong[0]).lower(), by_case, n=1) if wrong else []
+        hint = f" Did you mean {by_case[near[0]]!r}?" if near else ""
+        msg = (
+            f"baselines of scheme {scheme!r} with strategy {strategy!r} are among {list(apply)}, each once; got "
+            f"{wrong or list(chosen)}.{hint}"
+        )
         raise ValueError(msg)
     return chosen

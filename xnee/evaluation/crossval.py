@@ -15,6 +15,7 @@ from xnee.evaluation.networks import predict_held_out
 from xnee.evaluation.schemes import Folds, Scheme, hold_out, located
 from xnee.evaluation.scoring import score_predictors
 from xnee.models.approach import Approach
+from xnee.models.bars import Bar
 from xnee.models.fitting import Strategy
 from xnee.models.lstm import LSTMSpec
 from xnee.models.training import FitSpec
@@ -49,6 +50,7 @@ def crossvalidate(
     network: LSTMSpec | None = None,
     training: FitSpec | None = None,
     device: str = "cpu",
+    progress: bool = False,
 ) -> xr.Dataset:
     """Measure skill on what training has not seen: other sites, or other months of the same sites.
 
@@ -83,6 +85,8 @@ def crossvalidate(
     lags, members, seed, strategy, context, bootstrap, test_fraction, min_windows, network, training, device
         As of `xnee.fit`; what ``strategy="auto"`` chooses, it chooses anew in each fold. A type
         whose only site is left out is predicted by the pooled networks.
+    progress
+        Whether to show bars on standard error.
 
     Returns
     -------
@@ -92,7 +96,8 @@ def crossvalidate(
         interannual) by those; ``R2_se``, ``R2_low``, ``R2_high`` (5 and 95 %) and the same of RMSE from draws of
         sites; ``predicted (predictor, sample)``, ``NEE (sample)`` and ``fold (sample)``. The first predictor is
         ``"xnee"``; ``spread (sample)`` is the standard deviation over its members, missing with one. ``attrs`` tell the
-        scheme; of ``"knndm"`` also how well distances match (km).
+        scheme and what networks read and how they were made (drivers, lags, members, strategy); of ``"knndm"`` also
+        how well distances match (km).
 
     Raises
     ------
@@ -119,6 +124,7 @@ def crossvalidate(
         "network": network,
         "training": training,
         "device": device,
+        "progress": scheme if progress else "",
     }
     # chosen here, so that a wrong name is refused before the work
     chosen = choose_baselines(
@@ -141,7 +147,10 @@ def crossvalidate(
     predicted |= baseline_predictions(samples, found, chosen, scheme=scheme, **settings)
     _check_predicted(samples, found, predicted)
     fold = np.select(found.masks, range(len(found.masks)), default=-1)
-    notes = {"scheme": scheme, "folds": len(found.masks), "members": members, **found.report}
+    notes: dict[str, Any] = {"scheme": scheme, "folds": len(found.masks), "members": members, **found.report}
+    # by these a calibration knows the maps that it is for
+    notes |= {"drivers": ", ".join(labels(samples["driver"])), "lags": samples.sizes["lag"] - 1}
+    notes |= {"strategy": strategy if isinstance(strategy, str) else "by type"}
     notes |= {"test_fraction": test_fraction} if scheme == "temporal" else {}
     scores = score_predictors(samples, predicted).assign(spread=("sample", spread, _SPREAD))
     return scores.assign_coords(fold=("sample", fold)).assign_attrs(notes)
@@ -163,7 +172,7 @@ def baseline_predictions(
     scheme
         Name of the scheme.
     **settings
-        As of `predict_held_out`, for the pooled networks.
+        As of `predict_held_out`, for the pooled networks; ``progress`` for all baselines.
 
     Returns
     -------
@@ -177,17 +186,21 @@ def baseline_predictions(
     """
     predicted = {}
     for name in choose_baselines(names, scheme=scheme, strategy=settings["strategy"], samples=samples):
+        bar = f"{settings['progress']}, {name}" if settings.get("progress") else ""
         if name == POOLED_LSTM:
-            predicted[name] = predict_held_out(samples, found.masks, **{**settings, "strategy": "pooled"})
+            own = {**settings, "strategy": "pooled", "progress": bar}
+            predicted[name] = predict_held_out(samples, found.masks, **own)
         else:
-            predicted[name] = _baseline(samples, found, name)
+            predicted[name] = _baseline(samples, found, name, bar)
     return predicted
 
 
-def _baseline(samples: xr.Dataset, found: Folds, name: str) -> NDArray[np.float64]:
+def _baseline(samples: xr.Dataset, found: Folds, name: str, progress: str) -> NDArray[np.float64]:
     predicted = np.full(samples.sizes["sample"], np.nan)
-    for mask in found.masks:
-        predicted[mask] = BASELINES[name](samples, ~mask)[mask]
+    with Bar(progress, total=len(found.masks)) as bar:
+        for mask in found.masks:
+            predicted[mask] = BASELINES[name](samples, ~mask)[mask]
+            bar.move(1)
     return predicted
 
 

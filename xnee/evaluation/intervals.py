@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from math import ceil
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xnee.evaluation.agreement import NETWORKS, check_same_networks, plain
 from xnee.evaluation.schemes import LEFT_OUT
 from xnee.pft import PFTS, mix
 from xnee.variables import TARGET, labels
 
-__all__ = ["calibrate", "intervals"]
+__all__ = ["calibrate", "intervals", "sites_needed"]
 
 _LEAST_SITES = 5
 _ALL = "all"
@@ -103,12 +106,12 @@ def calibrate(cv: xr.Dataset, *, level: float = 0.9) -> xr.Dataset:
     >>> bool(calibration["coverage"].sel(pft="all") > calibration["coverage_raw"].sel(pft="all"))
     True
     """
-    need = _sites_needed(level)
+    need = sites_needed(level)
     months = _left_out(cv, need)
     count = {name: int(months.of(name).sum()) for name in (*PFTS, _ALL)}
-    if count[_ALL] < max(need, _LEAST_SITES):
+    if count[_ALL] < need:
         msg = (
-            f"level {level:g} needs at least {max(need, _LEAST_SITES)} sites that were left out, got {count[_ALL]}: "
+            f"level {level:g} needs at least {need} sites that were left out, got {count[_ALL]}: "
             "fewer cannot tell so wide an interval. Take more sites or a lower level (0.8 needs 5)."
         )
         raise ValueError(msg)
@@ -124,16 +127,39 @@ def calibrate(cv: xr.Dataset, *, level: float = 0.9) -> xr.Dataset:
         table[name] = ("pft", [float(v) if name in ("residual", "factor") else int(v) for v in values.values()])
     for variable, (units, text) in _SAID.items():
         table[variable].attrs = {"units": units, "long_name": text}
-    kept = {name: cv.attrs[name] for name in ("scheme", "folds", "members") if name in cv.attrs}
+    kept = {name: cv.attrs[name] for name in ("scheme", "folds", *NETWORKS) if name in cv.attrs}
     return table[list(_SAID)].assign_attrs(level=level, z=z, **kept)
 
 
-def _sites_needed(level: float) -> int:
-    """Give the sites of which one can be out and the others' weight, 1 / (n + 1) each, still reaches the level."""
-    if not 0 < level < 1:
-        msg = f"level must be between 0 and 1, such as 0.9, got {level}."
+def sites_needed(level: float) -> int:
+    """Count the left-out sites without which no interval of a level can be told.
+
+    One of them can be out and the weight of the others, 1 / (n + 1) each, still reaches the level.
+
+    Parameters
+    ----------
+    level
+        Share of months that should be inside, between 0 and 1.
+
+    Returns
+    -------
+    int
+        Sites; `calibrate` wants 5 in any case.
+
+    Raises
+    ------
+    ValueError
+        If `level` is no number between 0 and 1.
+
+    Examples
+    --------
+    >>> sites_needed(0.9), sites_needed(0.8)
+    (10, 5)
+    """
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        msg = f"level must be a number between 0 and 1, such as 0.9, got {level!r}."
         raise ValueError(msg)
-    return ceil(level / (1 - level) - 1e-9) + 1
+    return max(_LEAST_SITES, ceil(level / (1 - level) - 1e-9) + 1)
 
 
 def _left_out(cv: xr.Dataset, need: int) -> _LeftOut:
@@ -253,21 +279,23 @@ def intervals(predicted: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     predicted
-        From `xnee.predict`, with two or more members: as many as the cross-validation had.
+        From `xnee.predict`, with two or more members.
     calibration
-        From `calibrate`, of the same drivers and strategy.
+        From `calibrate`, of a cross-validation with the drivers, lags, members and strategy of the map's model.
 
     Returns
     -------
     xarray.Dataset
         `predicted` with ``NEE_low`` and ``NEE_high``, g C m-2 month-1: NEE ± factor sqrt(NEE_std² + residual²), lazy.
         In a cell of several types factor and residual are means by their ``pft_fraction``, as if the types erred
-        together, which is the wider. Missing where NEE or NEE_std is.
+        together, which is the wider. Missing where NEE or NEE_std is. ``attrs["calibration"]`` holds what was used, as
+        JSON.
 
     Raises
     ------
     ValueError
-        If either lacks what it should hold.
+        If either lacks what it should hold, or the calibration is of other drivers, lags or strategy, or of another
+        number of members, than the map. What one of the two does not tell is not compared.
 
     Examples
     --------
@@ -289,6 +317,7 @@ def intervals(predicted: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
             source = "xnee.predict" if what == "predicted" else "calibrate"
             msg = f"{what} lacks {', '.join(lacking)}. Give what {source} gives."
             raise ValueError(msg)
+    check_same_networks(predicted, calibration, what="the calibration is")
     fraction = predicted["pft_fraction"]
     by_type = calibration[["factor", "residual"]].assign_coords(pft=labels(calibration["pft"]))
     by_type = by_type.sel(pft=labels(fraction["pft"])).drop_vars("pft").astype("f4")
@@ -304,4 +333,16 @@ def intervals(predicted: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
             "long_name": f"{word} bound of the {100 * level:g} % prediction interval of one month of one cell",
             "comment": "Calibrated on left-out sites. Not to be added up: errors of cells are not independent.",
         }
-    return predicted.assign(bounds)
+    return predicted.assign(bounds).assign_attrs(calibration=json.dumps(_used(calibration, labels(fraction["pft"]))))
+
+
+def _used(calibration: xr.Dataset, pfts: NDArray[np.str_]) -> dict[str, Any]:
+    """Put together what intervals of a map were made with, ready for JSON."""
+    table = calibration.assign_coords(pft=labels(calibration["pft"]))
+    facts = {name: plain(calibration.attrs[name]) for name in ("level", "scheme", "folds", *NETWORKS)
+             if name in calibration.attrs}  # fmt: skip
+    if "sites" in table:
+        facts["sites"] = int(table["sites"].sel(pft=_ALL))
+    for name in ("factor", "residual"):
+        facts[name] = {pft: float(f"{float(table[name].sel(pft=pft)):.6g}") for pft in pfts.tolist()}
+    return facts

@@ -14,6 +14,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import wasserstein_distance
 
+from xnee.products.axes import crs_of, with_area
+
 __all__ = ["forest_places", "match_distances", "nearest"]
 
 _RADIUS = 6371.0  # km, sphere of the area of the Earth
@@ -61,7 +63,8 @@ def forest_places(target: xr.Dataset | None) -> tuple[NDArray[np.float64], NDArr
     Parameters
     ----------
     target
-        A cube with ``pft_fraction (pft, lat, lon)``, or on projected ``(y, x)`` cells with ``lat`` and ``lon`` of each.
+        A cube with ``pft_fraction (pft, lat, lon)`` or, of several years, ``pft_fraction_by_year``, whose mean is
+        taken; or the same on ``(y, x)`` cells that say in which projection, or have ``lat`` and ``lon`` of each.
 
     Returns
     -------
@@ -70,19 +73,17 @@ def forest_places(target: xr.Dataset | None) -> tuple[NDArray[np.float64], NDArr
 
     Raises
     ------
+    TypeError
+        If the target is no Dataset.
     ValueError
         If there is no cube, it does not say where forest is, or it has none.
     """
-    if target is None or not {"pft_fraction", "lat", "lon"} <= set(target.variables):
-        found = "nothing" if target is None else f"a Dataset of {list(target.variables)}"
-        msg = (
-            "scheme 'knndm' matches the distances from the forest that will be mapped to its nearest towers: give "
-            f"target=, the cube with pft_fraction, lat and lon; got {found}."
-        )
-        raise ValueError(msg)
-    forest = target["pft_fraction"].sum("pft").compute()
+    target = _with_places(target)
+    forest = target["forest"].compute()
     if target["lat"].ndim == 1:  # cells of a latitude-longitude grid shrink towards the poles
         forest = forest * np.cos(np.deg2rad(target["lat"]))
+    elif "area" in target:  # nor are those of every projection alike
+        forest = forest * target["area"]
     forest, lat, lon = xr.broadcast(forest, target["lat"], target["lon"])
     weight = forest.to_numpy().ravel()
     some = weight > 0
@@ -91,6 +92,29 @@ def forest_places(target: xr.Dataset | None) -> tuple[NDArray[np.float64], NDArr
         raise ValueError(msg)
     place = np.stack([lat.to_numpy().ravel(), lon.to_numpy().ravel()], axis=1)
     return place[some].astype("f8"), weight[some]
+
+
+def _with_places(target: object) -> xr.Dataset:
+    """Give ``forest``, share of each cell, with ``lat`` and ``lon`` and, in a projection that is told, ``area``."""
+    if target is not None and not isinstance(target, xr.Dataset):
+        msg = f"scheme 'knndm' needs target=, the cube that will be mapped, as a Dataset; got {type(target).__name__}."
+        raise TypeError(msg)
+    names = [name for name in ("pft_fraction", "pft_fraction_by_year") if target is not None and name in target]
+    if target is not None and names and "pft" in target[names[0]].dims and "site" not in target.dims:
+        cover = target[names[0]].sum("pft")
+        forest = (cover.mean("year") if "year" in cover.dims else cover).to_dataset(name="forest")
+        if {"y", "x"} <= set(forest.coords) and ({"spatial_ref", "crs"} & {*target.variables, *target.attrs}):
+            axes = target[["y", "x"]].drop_vars(["lat", "lon"], errors="ignore")
+            return forest.drop_vars(["lat", "lon"], errors="ignore").merge(with_area(axes, crs_of(target), chunks={}))
+        if {"lat", "lon"} <= set(target.variables):
+            return forest.assign_coords({name: target[name] for name in ("lat", "lon")})
+    found = "nothing" if target is None else f"a Dataset of {list(target.variables)}"
+    msg = (
+        "scheme 'knndm' matches the distances from the forest that will be mapped to its nearest towers: give "
+        "target=, the cube with pft_fraction, lat and lon, or in a projection that it names (spatial_ref or crs); got "
+        f"{found}."
+    )
+    raise ValueError(msg)
 
 
 def match_distances(
@@ -136,7 +160,10 @@ def match_distances(
     """
     points = _points(site)
     if len(points) < 3 or folds < 2:
-        msg = f"scheme 'knndm' needs at least 3 sites and 2 folds, got {len(points)} sites and {folds} folds."
+        msg = (
+            f"scheme 'knndm' needs at least 3 sites and 2 folds, got {len(points)} sites and {folds} folds. Take more "
+            "sites, or another scheme."
+        )
         raise ValueError(msg)
     if not np.isfinite(points).all():
         msg = "scheme 'knndm' needs lat and lon of each site; some are missing. Complete the site table, or drop them."

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.models.approach import Approach
+from xnee.models.bars import Bar
 from xnee.models.ensembles import fit_ensembles
 from xnee.models.fitting import Strategy, choose_approaches
 from xnee.models.lstm import LSTMSpec
@@ -36,6 +37,7 @@ def predict_held_out(
     context: bool | None = None,
     bootstrap: bool = True,
     spread: NDArray[np.float64] | None = None,
+    progress: str = "",
 ) -> NDArray[np.float64]:
     """Train anew in each fold and predict what it held out.
 
@@ -53,6 +55,8 @@ def predict_held_out(
     spread
         ``(sample,)``, to be filled, as ``out`` of numpy is, with the standard deviation over members, as a map's
         ``NEE_std``, g C m-2 month-1; NaN with one member and where no fold held the window out.
+    progress
+        Name of bars on standard error; none without.
 
     Returns
     -------
@@ -77,16 +81,26 @@ def predict_held_out(
     }
     client = _client()
     if client is None or len(held_out) == 1:
-        predicted, deviation = _predict(samples, held_out, **settings)
+        predicted, deviation = _predict(samples, held_out, progress=progress, **settings)
     else:
         windows = client.scatter(samples, broadcast=True, hash=False)
         futures = [client.submit(_predict, windows, [mask], pure=False, **settings) for mask in held_out]
+        _wait(futures, progress)
         predicted, deviation = np.full((2, samples.sizes["sample"]), np.nan)
         for mask, part in zip(held_out, client.gather(futures), strict=True):
             predicted[mask], deviation[mask] = part[0][mask], part[1][mask]
     if spread is not None:
         spread[:] = deviation
     return predicted
+
+
+def _wait(futures: Sequence[Any], progress: str) -> None:
+    """Move a bar as folds are done elsewhere."""
+    from distributed import as_completed
+
+    with Bar(progress, total=len(futures)) as bar:
+        for _ in as_completed(futures):  # type: ignore[no-untyped-call]
+            bar.move(1)
 
 
 def _client() -> Any:
@@ -110,20 +124,21 @@ def _predict(
     network: LSTMSpec | None,
     training: FitSpec | None,
     context: bool | None,
+    progress: str = "",
     **settings: Any,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Do the work of `predict_held_out` in this process, for all folds or for one: mean and spread of members."""
     pft = labels(samples["pft"])
     masks = [~mask for mask in held_out]
-    chosen = choose_approaches(
-        samples, masks, strategy=strategy, context=context, network=network, training=training, **settings
-    )
+    trying, training_bar = (f"{progress}: select", f"{progress}: train") if progress else ("", "")
+    wishes: dict[str, Any] = {"context": context, "network": network, "training": training}
+    chosen = choose_approaches(samples, masks, strategy=strategy, progress=trying, **wishes, **settings)
     needed = [set(pft[mask].tolist()) for mask in held_out]
     wanted = [
         {name: way for name, way in one.approaches.items() if name in types}
         for one, types in zip(chosen, needed, strict=True)
     ]
-    fitted = fit_ensembles(samples, masks, wanted, members=members, **settings)
+    fitted = fit_ensembles(samples, masks, wanted, members=members, progress=training_bar, **settings)
     window = WindowSpec(drivers=tuple(labels(samples["driver"]).tolist()), lags=samples.sizes["lag"] - 1)
     predicted, deviation = np.full((2, samples.sizes["sample"]), np.nan)
     for mask, ensembles in zip(held_out, fitted, strict=True):

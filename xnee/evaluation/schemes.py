@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,11 +11,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.evaluation.matching import forest_places, match_distances
-from xnee.evaluation.splits import block_of, group_masks, site_masks, year_masks
+from xnee.evaluation.splits import block_of, check_folds, group_masks, site_masks, year_masks
 from xnee.models.training_set import temporal_split
 from xnee.variables import labels
 
-__all__ = ["LEFT_OUT", "TEMPORAL", "Folds", "Scheme", "hold_out", "located"]
+__all__ = ["LEFT_OUT", "TEMPORAL", "Folds", "Scheme", "hold_out", "located", "nearest_scheme"]
 
 Scheme = Literal["temporal", "leave-year-out", "leave-site-out", "group-k-fold", "spatial-block", "knndm"]
 
@@ -93,8 +94,12 @@ def hold_out(
     ValueError
         If the scheme is unknown, lacks what it needs, or there are too few sites, groups or years for it.
     """
+    if scheme not in get_args(Scheme):
+        msg = f"scheme must be one of {', '.join(map(repr, get_args(Scheme)))}; got {scheme!r}.{nearest_scheme(scheme)}"
+        raise ValueError(msg)
     if scheme == "temporal":
         return _temporal(samples, test_fraction)
+    check_folds(folds)
     if scheme == "leave-year-out":
         return Folds(masks=year_masks(samples, folds=folds))
     if scheme == "leave-site-out":
@@ -104,16 +109,39 @@ def hold_out(
     if scheme == "spatial-block":
         lat, lon = _place(samples, scheme)
         return Folds(masks=group_masks(block_of(lat, lon, block=block), folds=folds, what=f"blocks of {block:g} km"))
-    if scheme == "knndm":
-        return _matched(samples, target, folds=folds, seed=seed)
-    msg = f"scheme must be one of {', '.join(map(repr, get_args(Scheme)))}; got {scheme!r}."
-    raise ValueError(msg)
+    return _matched(samples, target, folds=folds, seed=seed)
+
+
+def nearest_scheme(name: object) -> str:
+    """Ask whether another scheme was meant.
+
+    Parameters
+    ----------
+    name
+        What was given.
+
+    Returns
+    -------
+    str
+        To be put behind a message; empty where none is near.
+
+    Examples
+    --------
+    >>> nearest_scheme("leave_site_out")
+    " Did you mean 'leave-site-out'?"
+    """
+    near = get_close_matches(str(name).lower().replace("_", "-").replace(" ", "-"), get_args(Scheme), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _temporal(samples: xr.Dataset, test_fraction: float) -> Folds:
     held_out = ~temporal_split(samples, test_fraction)
     if not held_out.any():
-        msg = f"no window is left to test on: test_fraction is {test_fraction}. Hold some out, e.g. 0.2."
+        site, most = np.unique(labels(samples["site"]), return_counts=True)
+        msg = (
+            f"no window is left to test on: test_fraction is {test_fraction:g}, which of the {most.max()} windows that "
+            f"the longest of {site.size} sites has is less than one. Hold some out, e.g. 0.2, or take longer records."
+        )
         raise ValueError(msg)
     return Folds(masks=[held_out])
 
@@ -127,11 +155,19 @@ def _place(samples: xr.Dataset, scheme: str) -> tuple[NDArray[np.float64], NDArr
 
 def _group(samples: xr.Dataset, sites: xr.Dataset, groups: str | None) -> NDArray[np.str_]:
     offered = sorted(str(name) for name in sites.coords if sites[name].dims == ("site",))
-    if groups not in offered:
-        msg = f"scheme 'group-k-fold' needs groups=, a coordinate of the sites: one of {offered}; got {groups!r}."
+    if not isinstance(groups, str) or groups not in offered:
+        near = get_close_matches(groups.lower(), offered, n=1) if isinstance(groups, str) else []
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        if isinstance(groups, str) and groups in sites:
+            hint = f" Make it one: sites.set_coords({groups!r})."
+        msg = (
+            f"scheme 'group-k-fold' needs groups=, the name of a coordinate (site) of the sites: one of {offered}; got "
+            f"{groups!r}.{hint} Or add one: sites.assign_coords(country=('site', [...]))."
+        )
         raise ValueError(msg)
     own = sites[groups].assign_coords(site=labels(sites["site"])).sel(site=labels(samples["site"]))
-    missing = np.unique(labels(samples["site"])[own.isnull().to_numpy()])
+    empty = own.isnull().to_numpy() | np.isin(labels(own.astype(str)), ["", "nan"])
+    missing = np.unique(labels(samples["site"])[empty])
     if missing.size:
         msg = f"{missing.size} sites have no {groups!r}, e.g. {missing[:3].tolist()}. Give each a group, or drop them."
         raise ValueError(msg)

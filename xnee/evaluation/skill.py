@@ -11,7 +11,7 @@ import xarray as xr
 from xnee.evaluation.baselines import choose_baselines
 from xnee.evaluation.crossval import baseline_predictions, crossvalidate
 from xnee.evaluation.networks import settings_of
-from xnee.evaluation.schemes import LEFT_OUT, TEMPORAL, Folds, Scheme, located
+from xnee.evaluation.schemes import LEFT_OUT, TEMPORAL, Folds, Scheme, hold_out, located, nearest_scheme
 from xnee.evaluation.scoring import score_predictors
 from xnee.models.model import NEEModel
 from xnee.models.training_set import same_windows, training_windows
@@ -40,6 +40,7 @@ def evaluate(
     target: xr.Dataset | None = None,
     baselines: Iterable[str] | None = None,
     alone: bool = False,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Score a model on its held-out months and, with the same settings, on left-out sites.
 
@@ -60,6 +61,8 @@ def evaluate(
         As of `xnee.crossvalidate`. A baseline that does not apply to one of the schemes stands beside the others.
     alone
         Whether schemes of one kind only will do.
+    progress
+        Whether to show bars on standard error.
 
     Returns
     -------
@@ -69,6 +72,8 @@ def evaluate(
 
     Raises
     ------
+    TypeError
+        If `sites` is no Dataset or `model` no fitted model.
     ValueError
         If `schemes` are of one kind and not `alone`, the sites are not those of the model or it held nothing out.
 
@@ -82,20 +87,25 @@ def evaluate(
     >>> evaluate(towers, model, folds=2, baselines=["PFT seasonal cycle"])["R2"].dims
     ('scheme', 'predictor', 'pft')
     """
-    schemes = _both_kinds([schemes] if isinstance(schemes, str) else list(schemes), alone=alone)
-    fraction = model.provenance["test_fraction"]
+    _check_kinds(sites, model)
+    schemes = _both_kinds(schemes, alone=alone)
+    asked: dict[str, Any] = {"folds": folds, "groups": groups, "block": block, "target": target}
+    fraction, seed = model.provenance["test_fraction"], model.provenance["seed"]
     if "temporal" in schemes and not fraction > 0:
         msg = "the model was fitted with test_fraction=0, so no month is left to test it on. Fit with 0.2."
         raise ValueError(msg)
     samples = located(training_windows(sites, model.window.drivers, lags=model.window.lags), sites)
     keep = same_windows(samples, model)
+    for scheme in schemes:  # what a scheme lacks is told before anything is trained
+        if scheme != "temporal" or keep.all():
+            hold_out(samples, sites, scheme, **asked, seed=seed, test_fraction=fraction)
     names = _baselines(baselines, schemes, samples, settings_of(model)["strategy"])
     scores: dict[Scheme, xr.Dataset] = {}
     for scheme in schemes:
         if scheme == "temporal":
             predicted = {"xnee": model.predict_windows(samples).mean("member").to_numpy()}
-            held_out = Folds(masks=[~keep])
-            predicted |= baseline_predictions(samples, held_out, names[scheme], scheme=scheme, **settings_of(model))
+            held_out, own = Folds(masks=[~keep]), settings_of(model) | {"progress": scheme if progress else ""}
+            predicted |= baseline_predictions(samples, held_out, names[scheme], scheme=scheme, **own)
             scores[scheme] = score_predictors(samples, {k: np.where(keep, np.nan, p) for k, p in predicted.items()})
             scores[scheme].attrs["folds"] = 1
         else:
@@ -103,15 +113,23 @@ def evaluate(
                 sites,
                 model.window.drivers,
                 scheme=scheme,
-                folds=folds,
-                groups=groups,
-                block=block,
-                target=target,
+                **asked,
                 baselines=names[scheme],
                 lags=model.window.lags,
+                progress=progress,
                 **settings_of(model),
             )
     return _side_by_side(scores).assign_attrs(test_fraction=fraction, members=model.members)
+
+
+def _check_kinds(sites: object, model: object) -> None:
+    """Refuse arguments of the wrong kind, swapped ones above all."""
+    if not isinstance(model, NEEModel) or not isinstance(sites, xr.Dataset):
+        msg = (
+            "evaluate needs towers and a model that xnee.fit made of them, evaluate(sites, model); got "
+            f"{type(sites).__name__} and {type(model).__name__}."
+        )
+        raise TypeError(msg)
 
 
 def _baselines(
@@ -129,10 +147,13 @@ def _baselines(
     return {scheme: [name for name in chosen if name in apply[scheme]] for scheme in schemes}
 
 
-def _both_kinds(schemes: list[str], *, alone: bool) -> list[Scheme]:
+def _both_kinds(given: object, *, alone: bool) -> list[Scheme]:
     known = {*TEMPORAL, *LEFT_OUT}
-    if not schemes or not set(schemes) <= known or len(set(schemes)) < len(schemes):
-        msg = f"schemes must name some of {sorted(known)}, each once; got {schemes}."
+    schemes = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else []
+    wrong = [name for name in schemes if name not in known]
+    if not schemes or wrong or len(set(schemes)) < len(schemes):
+        hint = nearest_scheme(wrong[0]) if wrong else ""
+        msg = f"schemes must name some of {sorted(known)}, each once; got {given!r}.{hint}"
         raise ValueError(msg)
     if not alone and (not set(schemes) & set(TEMPORAL) or not set(schemes) & set(LEFT_OUT)):
         msg = (
@@ -188,6 +209,10 @@ def skill_table(scores: xr.Dataset, *, alone: bool = False) -> str:
     >>> skill_table(cv, alone=True).splitlines()[2].split()[0]
     'xnee'
     """
+    if not isinstance(scores, xr.Dataset) or not {"R2", "R2_se", "R2_behind", "RMSE", "n"} <= set(scores):
+        found = list(scores)[:5] if isinstance(scores, xr.Dataset) else type(scores).__name__
+        msg = f"skill_table lays out what evaluate, or crossvalidate, gives; got {found}."
+        raise ValueError(msg)
     if "scheme" not in scores.dims:
         if not alone:
             msg = (

@@ -9,10 +9,34 @@ from numpy.typing import NDArray
 from xnee.models.training_set import deal_sites
 from xnee.variables import labels
 
-__all__ = ["block_of", "deal_groups", "group_masks", "site_masks", "year_masks"]
+__all__ = ["block_of", "check_folds", "deal_groups", "group_masks", "site_masks", "year_masks"]
 
 _KM_PER_DEGREE = 111.195
 """Length of a degree of latitude on a sphere of 6371 km."""
+
+
+def check_folds(folds: object) -> None:
+    """Refuse a number of folds that is not whole, or leaves nothing to train on.
+
+    Parameters
+    ----------
+    folds
+        Candidate.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number from 2 on.
+
+    Examples
+    --------
+    >>> check_folds(2.5)
+    Traceback (most recent call last):
+    ValueError: folds must be a whole number, at least 2 folds; got 2.5.
+    """
+    if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or folds < 2:
+        msg = f"folds must be a whole number, at least 2 folds; got {folds!r}."
+        raise ValueError(msg)
 
 
 def site_masks(samples: xr.Dataset, *, folds: int, seed: int = 0) -> list[NDArray[np.bool_]]:
@@ -70,7 +94,7 @@ def group_masks(group: NDArray[np.str_], *, folds: int, what: str) -> list[NDArr
     if folds < 2 or names.size < 2:
         msg = (
             f"leaving {what} out needs at least 2 folds and 2 {what}, got {folds} folds and {names.size} {what} "
-            f"({', '.join(names[:3].tolist())})."
+            f"({', '.join(names[:3].tolist())}). Take more sites, finer groups or smaller blocks, or another scheme."
         )
         raise ValueError(msg)
     fold = deal_groups(windows, folds=min(folds, names.size))[number]
@@ -131,8 +155,9 @@ def block_of(lat: NDArray[np.floating], lon: NDArray[np.floating], *, block: flo
     >>> block_of(np.array([30.1, 30.2, 60.0]), np.array([100.0, 100.4, 100.0]), block=500).tolist()
     ['row 26 column 19', 'row 26 column 19', 'row 33 column 10']
     """
-    if not block > 0 or not np.isfinite(block):
-        msg = f"block is the side of a block in km, above 0; got {block}."
+    number = isinstance(block, int | float | np.number) and not isinstance(block, bool)
+    if not number or not block > 0 or not np.isfinite(block):
+        msg = f"block is the side of a block in km, above 0; got {block!r}."
         raise ValueError(msg)
     if not (np.isfinite(lat).all() and np.isfinite(lon).all()):
         msg = "each site needs lat and lon to lie in a block; some are missing. Complete the site table, or drop them."
@@ -170,7 +195,10 @@ def year_masks(samples: xr.Dataset, *, folds: int) -> list[NDArray[np.bool_]]:
     year = samples["time"].dt.year.to_numpy()
     names = np.unique(year)
     if folds < 2 or names.size < 2:
-        msg = f"leaving years out needs at least 2 folds and 2 years, got {folds} folds and the years {names.tolist()}."
+        msg = (
+            f"leaving years out needs at least 2 folds and 2 years, got {folds} folds and the years "
+            f"{names.tolist()} with windows. Take longer records, or another scheme."
+        )
         raise ValueError(msg)
     count = min(folds, names.size)
     return [np.isin(year, names[start::count]) for start in range(count)]

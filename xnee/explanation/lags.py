@@ -10,8 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xnee.explanation.checks import check_counts, check_kinds, check_seed
 from xnee.explanation.networks import Networks, networks_of, smooth
-from xnee.explanation.shares import contribution
+from xnee.explanation.shares import contribution, without_towers
 from xnee.explanation.towers import by_sample, draw
 from xnee.models.ensembles import cores
 from xnee.models.model import NEEModel
@@ -50,7 +51,7 @@ def explain_lags(
     samples, background
         As of `xnee.explain`; with the same seed the same windows.
     nodes
-        Points along each line.
+        Points along each line; 16 are usually enough, see ``residual``.
     seed
         Decides which windows are drawn.
 
@@ -61,12 +62,15 @@ def explain_lags(
         driver)``, what the long-term context of the driver adds (0 in networks without); ``phi_se``, like phi, the
         standard error from the choice of background windows; ``base``, ``prediction`` and ``residual (sample)`` =
         prediction - base - all of phi; ``heat (pft, driver, lag)`` and ``heat_context (pft, driver)``, shares of the
-        mean absolute values in %, together 100 for each type.
+        mean absolute values in %, together 100 for each type; missing for types without a tower, named in
+        ``attrs["types_without_towers"]``.
 
     Raises
     ------
+    TypeError
+        If `sites` is no Dataset or `model` no fitted model.
     ValueError
-        If a number is too low, a type has too few windows, or the towers are not those of the fit.
+        If a number is too low or not whole, a type has too few windows, or the towers are not those of the fit.
 
     Examples
     --------
@@ -80,12 +84,9 @@ def explain_lags(
     >>> why["heat"].dims, why["lag"].to_numpy().tolist()
     (('pft', 'driver', 'lag'), [1, 0])
     """
-    if min(samples, background, nodes) < 1:
-        msg = (
-            "explain_lags needs samples, background and nodes of at least 1; "
-            f"got {samples}, {background}, {nodes}. 16 nodes are usually enough: see residual."
-        )
-        raise ValueError(msg)
+    check_counts("explain_lags", samples=samples, background=background, nodes=nodes)
+    check_seed("explain_lags", seed)
+    check_kinds("explain_lags(sites, model)", model=model, sites=sites)
     towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
     chosen, against = draw(towers, model, samples=samples, background=background, seed=seed)
     explained = towers.isel(sample=chosen)
@@ -172,7 +173,7 @@ def _describe(
     result = result.assign_coords(sample_pft=("sample", pft), pft=list(PFTS))
     both = xr.concat([result["phi"], result["phi_context"].expand_dims(lag=[-1])], dim="lag", coords="minimal")
     shares = contribution(both, pft).assign_coords(lag=both["lag"])
-    note = {"units": "%", "long_name": "share of mean absolute expected gradients"}
+    note = {**shares.attrs, "long_name": "share of mean absolute expected gradients"}
     result["heat"] = shares.isel(lag=slice(0, -1)).assign_attrs(note)
     result["heat_context"] = shares.isel(lag=-1, drop=True).assign_attrs(note)
-    return result.assign_attrs(model_fingerprint=model.fingerprint)
+    return result.assign_attrs(model_fingerprint=model.fingerprint, **without_towers(pft))

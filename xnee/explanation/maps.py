@@ -11,16 +11,17 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xnee.context import STATISTICS, check_context, site_context
+from xnee.explanation.cells import context_of, ground_of
+from xnee.explanation.checks import Method, check_counts, check_kinds, check_method, check_seed
 from xnee.explanation.coalitions import exact
 from xnee.explanation.networks import Networks, networks_of
 from xnee.explanation.sampling import close_sum, gains
-from xnee.explanation.towers import METHODS, Method, by_sample
+from xnee.explanation.towers import by_sample
 from xnee.models.model import NEEModel
 from xnee.models.training import threads
 from xnee.models.training_set import same_windows, training_windows
-from xnee.prediction import predict
-from xnee.variables import TARGET, VARIABLES, labels
+from xnee.prediction.cover import CoverRule
+from xnee.variables import TARGET, VARIABLES
 from xnee.windowing import complete, slide, stack_drivers
 
 __all__ = ["explain_map"]
@@ -37,6 +38,7 @@ def explain_map(
     permutations: int = 20,
     seed: int = 0,
     tile: int = 16,
+    cover: CoverRule = "static",
 ) -> xr.Dataset:
     """Attribute the mapped NEE of a period to drivers, cell by cell.
 
@@ -66,21 +68,26 @@ def explain_map(
         Decides background and orders. A cell's numbers do not depend on tiles or on other cells.
     tile
         Cells along one side of a tile.
+    cover
+        As of `xnee.predict`: with ``"by-year"`` the types of a month are mixed by its own cover.
 
     Returns
     -------
     xarray.Dataset
-        Lazy, over ``(lat, lon)``: ``phi (driver, ...)``, mean over the period, and its standard error of drawing
-        orders ``phi_se``; ``magnitude (driver, ...)``, mean over months of the absolute value; ``base`` and
-        ``prediction``, means over the period; phi adds up to prediction less base. All g C m-2 month-1 per square
-        metre of forest. ``dominant (...)``, number of the driver of largest magnitude, named in ``flag_meanings``, -1
-        where nothing is known: without forest, or where a month of the period lacks a driver.
+        Lazy, over ``(lat, lon)``, or as the cube is: ``phi (driver, ...)``, mean over the period, and its standard
+        error of drawing orders ``phi_se``; ``magnitude (driver, ...)``, mean over months of the absolute value;
+        ``base`` and ``prediction``, means over the period; phi adds up to prediction less base. All g C m-2 month-1
+        per square metre of forest. ``dominant (...)``, number of the driver of largest magnitude, named in
+        ``flag_meanings``, -1 where nothing is known (no forest, or a month of the period lacks a driver) and where no
+        driver moves anything.
 
     Raises
     ------
+    TypeError
+        If `cube` or `sites` is no Dataset or `model` no fitted model.
     ValueError
         If `xnee.predict` refuses the cube, the towers are not those of the fit, the period is not in the cube with its
-        past, the method is unknown or a number is too low.
+        past, the method is unknown or a number is too low or not whole.
 
     Examples
     --------
@@ -93,35 +100,38 @@ def explain_map(
     >>> why["dominant"].dims, why["dominant"].attrs["flag_meanings"]
     (('lat', 'lon'), 'TEMP PAR')
     """
-    if method not in METHODS or min(background, tile) < 1 or permutations < 2:
-        msg = (
-            "explain_map needs method 'auto', 'exact' or 'permutation', background and tile of at least 1 and "
-            f"permutations of at least 2; got {method!r}, {background}, {tile}, {permutations}."
-        )
-        raise ValueError(msg)
-    fraction = predict(cube, model, tile=tile)["pft_fraction"]  # with all its checks of cube and model
+    check_method("explain_map", method)
+    check_counts("explain_map", background=background, tile=tile)
+    check_counts("explain_map", permutations=permutations, least=2)
+    check_seed("explain_map", seed)
+    check_kinds("explain_map(cube, model, sites=sites)", model=model, cube=cube, sites=sites)
+    ground = ground_of(cube, model, rule=cover, tile=tile)
     months = _months(cube, model, period)
-    drivers, space = list(model.window.drivers), [str(dim) for dim in fraction.dims if dim != "pft"]
+    drivers, space = list(model.window.drivers), list(ground.space)
     blocks = dict.fromkeys(space, tile)
-    cost = 2 ** len(drivers) * background * model.members, permutations * 2 * len(drivers)
+    against = _backgrounds(sites, model, ground.cover.pfts, background, seed)
+    used = {pft: len(against[place][1]) for place, pft in enumerate(ground.cover.pfts)}
+    cost = 2 ** len(drivers) * max(used.values()) * model.members, permutations * 2 * len(drivers)
     task = _Task(
-        against=_backgrounds(sites, model, labels(fraction["pft"]).tolist(), background, seed),
+        against=against,
         drivers=len(drivers),
         length=model.window.length,
         permutations=0 if method == "exact" or (method == "auto" and cost[0] <= cost[1]) else permutations,
         seed=seed,
+        month=ground.cover.month[months][model.window.lags :],
+        weights=ground.cover.weights,
     )
     x = stack_drivers(cube.isel(time=months), drivers).transpose(*space, "time", "driver").astype("f4")
-    context = _context(cube, model).transpose(*space, "statistic", "driver").astype("f4")
-    shape = [fraction.sizes[dim] for dim in space]
+    context = context_of(cube, model).transpose(*space, "statistic", "driver").astype("f4")
+    shape = [ground.fraction.sizes[dim] for dim in space]
     number = xr.DataArray(np.arange(np.prod(shape)).reshape(shape), dims=space)  # the same cell, the same draws
     values = xr.apply_ufunc(
         task.run,
         x.drop_vars(set(x.coords) - set(space)).chunk({"time": -1, "driver": -1, **blocks}),
         context.drop_vars(set(context.coords) - set(space)).chunk({"statistic": -1, "driver": -1, **blocks}),
-        fraction.drop_vars("pft").transpose(*space, "pft").chunk({"pft": -1, **blocks}),
+        ground.maps(tile),
         number.chunk(blocks),
-        input_core_dims=[["time", "driver"], ["statistic", "driver"], ["pft"], []],
+        input_core_dims=[["time", "driver"], ["statistic", "driver"], ["year", "pft"], []],
         output_core_dims=[["value"]],
         dask="parallelized",
         output_dtypes=["f8"],
@@ -129,11 +139,16 @@ def explain_map(
         dask_gufunc_kwargs={"output_sizes": {"value": 3 * len(drivers) + 2}},
     )
     explained = cube["time"].to_numpy()[months].astype("datetime64[M]")[model.window.lags :]
-    return _describe(values, drivers, space).assign_attrs(
-        method="permutation" if task.permutations else "exact",
-        background=background,
-        period=f"{explained[0]}..{explained[-1]}",
-        model_fingerprint=model.fingerprint,
+    return (
+        _describe(values, drivers, space)
+        .assign_coords(ground.grid)
+        .assign_attrs(
+            method="permutation" if task.permutations else "exact",
+            background=max(used.values()),
+            background_by_pft=str(used),
+            period=f"{explained[0]}..{explained[-1]}",
+            **ground.attrs,
+        )
     )
 
 
@@ -145,7 +160,7 @@ def _months(cube: xr.Dataset, model: NEEModel, period: tuple[str, str] | None) -
         try:
             begin, end = (np.datetime64(str(edge)[:7], "M") for edge in period)
             there = bool(first <= begin <= end <= last)
-        except ValueError:
+        except (ValueError, TypeError):
             there = False
         if not there:
             msg = (
@@ -158,17 +173,8 @@ def _months(cube: xr.Dataset, model: NEEModel, period: tuple[str, str] | None) -
     return slice(start, int(np.searchsorted(time, last)) + 1)
 
 
-def _context(cube: xr.Dataset, model: NEEModel) -> xr.DataArray:
-    """Take the context that the cube brings along, or that of its whole time axis, where a network reads it."""
-    drivers = list(model.window.drivers)
-    if not any(ensemble.inputs.statistics for ensemble in model.ensembles.values()):
-        none = xr.zeros_like(stack_drivers(cube, drivers).isel(time=[0] * len(STATISTICS)))
-        return none.drop_vars("time").rename(time="statistic")
-    return check_context(cube["context"], drivers) if "context" in cube else site_context(cube, drivers)
-
-
 def _backgrounds(
-    sites: xr.Dataset, model: NEEModel, pfts: list[str], background: int, seed: int
+    sites: xr.Dataset, model: NEEModel, pfts: tuple[str, ...], background: int, seed: int
 ) -> dict[int, tuple[Networks, Tensor]]:
     """Networks and background windows of each type, by the type's place; all types' for one without towers."""
     towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
@@ -184,50 +190,55 @@ def _backgrounds(
 
 @dataclass(frozen=True)
 class _Task:
-    """What a tile needs to know; `permutations` of 0 plays every coalition."""
+    """What a tile needs to know; `permutations` of 0 plays every coalition; month and weights as of a Cover."""
 
     against: Mapping[int, tuple[Networks, Tensor]]
     drivers: int
     length: int
     permutations: int
     seed: int
+    month: NDArray[np.intp]
+    weights: NDArray[np.float32]
 
     def run(
         self,
         x: NDArray[np.float32],
         context: NDArray[np.float32],
-        fraction: NDArray[np.float32],
+        maps: NDArray[np.float32],
         number: NDArray[np.int64],
     ) -> NDArray[np.float64]:
-        """Explain a tile: ``(..., time, driver)``, ``(..., statistic, driver)``, ``(..., pft)`` to ``(..., value)``.
+        """Explain a tile: ``(..., time, driver)``, ``(..., statistic, driver)``, ``(..., year, pft)``.
 
-        Values are phi, its standard error and its magnitude by driver, base and prediction.
+        To ``(..., value)``: phi, its standard error and its magnitude by driver, base and prediction.
         """
         result = np.full((*number.shape, 3 * self.drivers + 2), np.nan)
-        forest = (fraction > 0).any(axis=-1) & complete(x, self.length)[..., self.length - 1 :].all(axis=-1)
+        forest = (maps > 0).any(axis=(-1, -2)) & complete(x, self.length)[..., self.length - 1 :].all(axis=-1)
         with threads(1):
             for cell in zip(*np.nonzero(forest), strict=True):
-                result[cell] = self._cell(x[cell], context[cell], fraction[cell], int(number[cell]))
+                # as in predict: the cover of the month, per square metre of the mean cover
+                share = maps[cell][self.month] / (self.weights @ maps[cell]).sum()  # (month, pft)
+                result[cell] = self._cell(x[cell], context[cell], share, int(number[cell]))
         return result
 
     def _cell(
-        self, x: NDArray[np.float32], context: NDArray[np.float32], fraction: NDArray[np.float32], number: int
+        self, x: NDArray[np.float32], context: NDArray[np.float32], shares: NDArray[np.float32], number: int
     ) -> NDArray[np.float64]:
         windows = slide(x, self.length)  # (month, lag, driver)
         phi, variance = np.zeros((2, len(windows), self.drivers))
-        base = full = 0.0
-        for place in np.flatnonzero(fraction > 0):
+        base, full = np.zeros((2, len(windows)))
+        for place in np.flatnonzero((shares > 0).any(axis=0)):
             networks, others = self.against[int(place)]
             own = networks.features(windows, np.broadcast_to(context, (len(windows), *context.shape)))
             predicted, against = networks.predict(own), float(networks.predict(others).mean())
             rng = np.random.default_rng([self.seed, number, int(place)])
             each, error = self._months(networks, own, others, predicted - against, rng)
-            share = float(fraction[place] / fraction.sum())
-            phi += share * each
-            variance += (share * error) ** 2
-            base, full = base + share * against, full + share * float(predicted.mean())
+            share = shares[:, place].astype("f8")
+            phi += share[:, None] * each
+            variance += (share[:, None] * error) ** 2
+            base, full = base + share * against, full + share * predicted
         error_of_mean = np.sqrt(variance.sum(axis=0)) / len(windows)
-        return np.concatenate([phi.mean(axis=0), error_of_mean, np.abs(phi).mean(axis=0), [base, full]])
+        means = [base.mean(), full.mean()]
+        return np.concatenate([phi.mean(axis=0), error_of_mean, np.abs(phi).mean(axis=0), means])
 
     def _months(
         self, networks: Networks, x: Tensor, others: Tensor, gain: NDArray[np.float64], rng: np.random.Generator
@@ -265,7 +276,7 @@ def _describe(values: xr.DataArray, drivers: list[str], space: list[str]) -> xr.
         result[name] = values.isel(value=k - 2).assign_attrs(units)
     result = result.assign_coords(driver=drivers)
     size = result["magnitude"]
-    known = size.notnull().all("driver")
+    known = size.max("driver", skipna=False) > 0
     largest = size.fillna(-1.0).argmax("driver")
     dominant = largest.where(known, -1).astype("i1").drop_vars("driver", errors="ignore")
     result["dominant"] = dominant.assign_attrs(

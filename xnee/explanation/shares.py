@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from xnee.pft import PFTS
 
-__all__ = ["contribution", "contribution_interval"]
+__all__ = ["contribution", "contribution_interval", "without_towers"]
+
+_log = logging.getLogger(__name__)
 
 
 def contribution(phi: xr.DataArray, pft: NDArray[np.str_]) -> xr.DataArray:
@@ -25,7 +29,7 @@ def contribution(phi: xr.DataArray, pft: NDArray[np.str_]) -> xr.DataArray:
     -------
     xarray.DataArray
         ``(pft, driver)``, %, summing to 100 over the drivers (equation 7 of the reference study); missing for a
-        type without samples.
+        type without samples, or whose prediction nothing moves, as ``attrs["comment"]`` says.
 
     Examples
     --------
@@ -37,8 +41,44 @@ def contribution(phi: xr.DataArray, pft: NDArray[np.str_]) -> xr.DataArray:
     empty = np.full(size.shape[1:], np.nan)
     mean = np.stack([size[pft == name].mean(axis=0) if (pft == name).any() else empty for name in PFTS])
     dims = ("pft", *(dim for dim in phi.dims if dim != "sample"))
-    note = {"units": "%", "long_name": "share of mean absolute Shapley value"}
-    return xr.DataArray(_percent(mean, axis=tuple(range(1, mean.ndim))), dims=dims, attrs=note)
+    share = _percent(mean, axis=tuple(range(1, mean.ndim)))
+    note = {"units": "%", "long_name": "share of mean absolute Shapley value", **_comment(share, pft)}
+    return xr.DataArray(share, dims=dims, attrs=note)
+
+
+def _comment(share: NDArray[np.float64], pft: NDArray[np.str_]) -> dict[str, str]:
+    """Say of each row that is missing why it is."""
+    none = np.asarray(np.isnan(share.reshape(len(share), -1)).all(axis=1)).tolist()
+    there = {name: bool((pft == name).any()) for name in PFTS}
+    empty = [name for name, lost in zip(PFTS, none, strict=True) if lost and not there[name]]
+    still = [name for name, lost in zip(PFTS, none, strict=True) if lost and there[name]]
+    said = [f"missing for {', '.join(empty)}: no tower of the type"] if empty else []
+    said += [f"missing for {', '.join(still)}: no driver moves the prediction"] if still else []
+    return {"comment": "; ".join(said)} if said else {}
+
+
+def without_towers(pft: NDArray[np.str_]) -> dict[str, str]:
+    """Name the types that no sample is of, in an attribute, and once in the log.
+
+    Parameters
+    ----------
+    pft
+        ``(sample,)``, type of each sample.
+
+    Returns
+    -------
+    dict
+        ``types_without_towers``; empty if there is none.
+
+    Examples
+    --------
+    >>> without_towers(np.array(["DBF", "ENF", "EBF", "MF"]))
+    {'types_without_towers': 'DNF'}
+    """
+    lost = ", ".join(name for name in PFTS if not (pft == name).any())
+    if lost:
+        _log.info("no tower of %s: nothing is explained there, and its shares are missing", lost)
+    return {"types_without_towers": lost} if lost else {}
 
 
 def _percent(size: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
@@ -78,7 +118,8 @@ def contribution_interval(
     Returns
     -------
     xarray.DataArray
-        ``(bound, pft, driver)``, %, bound ``low`` and ``high``; missing for a type with fewer than two sites.
+        ``(bound, pft, driver)``, %, bound ``low`` and ``high``; missing for a type with fewer than two sites, or
+        whose prediction no driver moves.
 
     Raises
     ------
@@ -101,10 +142,10 @@ def contribution_interval(
     for k, name in enumerate(PFTS):
         own = pft == name
         sites, number = np.unique(site[own], return_inverse=True)
-        if sites.size < 2:
-            continue
         by_site = np.zeros((sites.size, size.shape[1]))
         np.add.at(by_site, number, size[own])
+        if sites.size < 2 or not by_site.any():
+            continue
         times = rng.multinomial(sites.size, np.full(sites.size, 1 / sites.size), size=draws).astype("f8")
         tails = [(1 - level) / 2, (1 + level) / 2]
         result[:, k] = np.nanquantile(_percent(times @ by_site, axis=1), tails, axis=0)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xnee.explanation.checks import Method, check_counts, check_kinds, check_method, check_seed
 from xnee.explanation.coalitions import exact
 from xnee.explanation.networks import Networks, networks_of
 from xnee.explanation.sampling import close_sum, sampled
-from xnee.explanation.shares import contribution, contribution_interval
+from xnee.explanation.shares import contribution, contribution_interval, without_towers
 from xnee.models.ensembles import cores
 from xnee.models.model import NEEModel
 from xnee.models.training import threads
@@ -22,11 +22,9 @@ from xnee.models.training_set import same_windows, training_windows
 from xnee.pft import PFTS
 from xnee.variables import TARGET, VARIABLES
 
-__all__ = ["METHODS", "Method", "by_sample", "draw", "explain"]
+__all__ = ["by_sample", "draw", "explain"]
 
 _log = logging.getLogger(__name__)
-Method = Literal["auto", "exact", "permutation"]
-METHODS = ("auto", "exact", "permutation")
 
 _SECONDS = 1.0e-6
 """Core seconds to evaluate a window of 7 months by a network of 32 units."""
@@ -78,14 +76,17 @@ def explain(
         ``phi (sample, driver)``, ``base (sample)``, ``prediction (sample)`` and ``residual (sample)`` =
         prediction - base - sum of phi (rounding), all g C m-2 month-1; ``phi_se (sample, driver)``, the standard error
         of drawing orders (0 when exact); ``x (sample, driver)``, the driver in the target month; ``contribution
-        (pft, driver)``, share of the mean absolute phi in % (sums to 100; missing where a type has no tower), and
-        ``contribution_interval (bound, pft, driver)``, its 90 % bootstrap interval over sites.
+        (pft, driver)``, share of the mean absolute phi in % (sums to 100; missing for types without a tower, named in
+        ``attrs["types_without_towers"]``), and ``contribution_interval (bound, pft, driver)``, its 90 % bootstrap
+        interval over sites.
 
     Raises
     ------
+    TypeError
+        If `sites` is no Dataset or `model` no fitted model.
     ValueError
-        If the method is unknown, a number is too low, a type has too few windows for a background, or the towers are
-        not those of the fit.
+        If the method is unknown, a number is too low or not whole, a type has too few windows for a background, or the
+        towers are not those of the fit.
 
     Examples
     --------
@@ -99,12 +100,11 @@ def explain(
     >>> bool(abs(why["residual"]).max() < 1e-3)
     True
     """
-    if method not in METHODS or min(samples, background) < 1 or permutations < 2:
-        msg = (
-            "explain needs method 'auto', 'exact' or 'permutation', samples and background of at least 1 and "
-            f"permutations of at least 2; got {method!r}, {samples}, {background}, {permutations}."
-        )
-        raise ValueError(msg)
+    check_method("explain", method)
+    check_counts("explain", samples=samples, background=background)
+    check_counts("explain", permutations=permutations, least=2)
+    check_seed("explain", seed)
+    check_kinds("explain(sites, model)", model=model, sites=sites)
     towers = training_windows(sites, model.window.drivers, lags=model.window.lags)
     chosen, against = draw(towers, model, samples=samples, background=background, seed=seed)
     seconds = _cost(model, chosen.size, max(rows.size for rows in against.values()))
@@ -236,4 +236,4 @@ def _describe(explained: xr.Dataset, model: NEEModel, values: dict[str, NDArray[
     result = result.assign_coords(sample_pft=("sample", pft), pft=list(PFTS))
     result["contribution"] = contribution(result["phi"], pft)
     result["contribution_interval"] = contribution_interval(result["phi"], pft, explained["site"].to_numpy())
-    return result.assign_attrs(model_fingerprint=model.fingerprint)
+    return result.assign_attrs(model_fingerprint=model.fingerprint, **without_towers(pft))

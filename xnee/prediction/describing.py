@@ -83,6 +83,7 @@ def _model_card(model: Model) -> dict[str, object]:
         "lags": model.window.lags,
         "members": model.members,
         "fallback": list(model.fallback),
+        **({"strategy": strategy} if (strategy := getattr(model, "strategy", "")) else {}),
         "fingerprint": model.fingerprint,
         "provenance": dict(getattr(model, "provenance", {})),
     }

@@ -23,8 +23,8 @@ TILE = 64
 _LARGEST = 256
 _TILE_BYTES = 2**29
 """A tile takes no more, if it may choose its size and all its cells are forest of two types."""
-_BASE_BYTES = 400_000_000
-"""Interpreter, libraries and the files that they keep open."""
+_BASE_BYTES = 450_000_000
+"""Interpreter, libraries and the files that they keep open, and what is copied from the store to the file."""
 _SAMPLE = 32
 """Series that are run to learn how fast this machine is."""
 
@@ -74,13 +74,13 @@ class Plan:
     def __str__(self) -> str:
         """Lay the plan out in lines."""
         lines = [
-            f"{self.tiles:,} tiles of {self.tile} x {self.tile} cells, {self.forest_tiles:,} with forest; time whole, "
-            f"{self.months} months",
+            f"{_count(self.tiles, 'tile')} of {self.tile} x {self.tile} cells, {self.forest_tiles:,} with forest; "
+            f"time whole, {self.months} months",
             f"{self.forest_cells:,} of {self.cells:,} cells have forest: {self.series:,} series of a type, "
-            f"{self.members} networks each",
+            f"{_count(self.members, 'network')} each",
             f"a tile reads {_size(self.read_bytes)} of drivers, each value {self.reads:.3g} times in all",
-            f"with {self.threads} tiles side by side: at most {_size(self.memory)} of memory, about "
-            f"{_duration(self.seconds)} in the networks",
+            f"with {_count(self.threads, 'tile')} in work at once: at most {_size(self.memory)} of memory; the "
+            f"networks alone take {_duration(self.seconds)}, reading and writing come on top",
         ]
         if self.reads > 2:
             lines.append(
@@ -248,7 +248,13 @@ def _size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 7200 else f"about {seconds / 3600:.1f} h"

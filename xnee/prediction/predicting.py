@@ -25,6 +25,10 @@ __all__ = ["predict"]
 
 _log = logging.getLogger(__name__)
 
+_TILES, _MEMBERS = "xnee-tiles-", "xnee-members-"
+"""Names of the dask arrays of tiles, and of members' fluxes that are laid out from them: the rest of the names is the
+same, by which carbon is added up from tiles where nothing was done to the fluxes (see `xnee.products.totals`)."""
+
 
 def predict(cube: xr.Dataset, model: Model, *, tile: int | None = None, cover: CoverRule = "static") -> xr.Dataset:
     """Predict monthly NEE wherever forest stands.
@@ -134,7 +138,7 @@ def _tiles(arrays: dict[str, xr.DataArray], model: Model, cover: Cover, side: in
         concatenate=True,
         dtype=object,
         meta=np.empty((0,) * len(space), dtype=object),
-        name=f"xnee-tiles-{uuid4().hex}",
+        name=f"{_TILES}{uuid4().hex}",
     )
     return tiles
 
@@ -165,6 +169,7 @@ def _maps(tiles: da.Array, cube: xr.Dataset, model: Model, cover: Cover) -> dict
             tiles,
             space,
             what=what,
+            name=tiles.name.replace(_TILES, _MEMBERS) if what == "flux" else None,
             new_axes=new,
             adjust_chunks=sizes,
             dtype="f4",

@@ -15,6 +15,7 @@ import zarr
 from xnee.products.attributes import lags_of
 from xnee.products.axes import months, space_of
 from xnee.products.cf import undecorate
+from xnee.products.companions import told_of
 from xnee.products.joining import join, open_raw, year_files
 from xnee.products.ledger import MONTHS
 from xnee.products.netcdf import write_netcdf
@@ -53,6 +54,9 @@ def check_same(before: xr.Dataset, product: xr.Dataset, *, members: int, regions
     new |= {"regions": regions, "members": members}
     old["forest types"] = before["pft"].attrs.get("flag_meanings")
     new["forest types"] = product["pft"].attrs.get("flag_meanings")
+    beside, now = told_of(before), told_of(product)
+    old |= dict.fromkeys(now, "nothing") | beside
+    new |= dict.fromkeys(beside, "nothing") | now
     if tile is not None:
         side = before["NEE"].encoding["chunks"][-2:]
         old["chunks"] = " x ".join(map(str, side))

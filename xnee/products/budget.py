@@ -93,7 +93,7 @@ def budget(predicted: xr.Dataset, *, by: Sequence[str] = ("pft", "year"), region
     result = _describe(result, unit=unit, members=members)
     if "region" in words:
         result.attrs["closure"] = _closure(parts, whole)
-    kept = {name: predicted.attrs[name] for name in ("climatology",) if name in predicted.attrs}
+    kept = {name: predicted.attrs[name] for name in ("climatology", "model") if name in predicted.attrs}
     return result.assign_attrs(kept)
 
 

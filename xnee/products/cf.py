@@ -13,10 +13,20 @@ from xnee.grid import bounds
 from xnee.pft import LONG_NAMES, check_pfts
 from xnee.products.attributes import check_attrs, global_attrs
 from xnee.products.axes import crs_of, describe_axes, months, space_of, with_area
-from xnee.products.words import CAVEAT, SIGN, content
+from xnee.products.companions import (
+    COMPANIONS,
+    FLUXES,
+    beside,
+    check_companions,
+    companions_of,
+    describe_companions,
+    pointers,
+    restore_companions,
+)
+from xnee.products.words import CAVEAT, ON_CELL, ON_FOREST, PER_AREA, SIGN, content
 from xnee.variables import TARGET, VARIABLES, check_units, labels
 
-__all__ = ["FILL", "PER_AREA", "check_map", "check_predicted", "decorate", "undecorate"]
+__all__ = ["FILL", "check_map", "check_predicted", "decorate", "undecorate"]
 
 FILL = np.float32(9.969_209_968_386_869e36)
 """What stands for a missing float in a file: the NetCDF default. NaN as a fill value stops some readers (ILAMB#89)."""
@@ -31,22 +41,10 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
 }
 """Variables of a predicted Dataset, with their dimensions in the order of a file; (y, x) may stand for (lat, lon)."""
 
-PER_AREA = "g m-2"
-"""NEE in a file. A UDUNITS month is a twelfth of a year, 30.44 days, so "g m-2 month-1" would be wrong for February:
-a file holds the amount of a calendar month, and the bounds of time say which days that covers."""
-
 _FOREST = (
     "Mass of carbon per square metre of forest, not of cell, in the calendar month that time_bnds gives: multiply by "
     "forest_fraction and area for the mass of a cell."
 )
-_ON_FOREST = {
-    "units": PER_AREA,
-    # "forest" is no CF area type; "trees" is the nearest. The land-cover rule of the model card says what is meant.
-    "cell_methods": "time: sum area: mean where trees",
-    "cell_measures": "area: area",
-    "grid_mapping": "crs",
-}
-_ON_CELL = {"units": "1", "cell_measures": "area: area", "grid_mapping": "crs"}
 
 
 def check_predicted(predicted: object) -> xr.Dataset:
@@ -68,7 +66,8 @@ def check_predicted(predicted: object) -> xr.Dataset:
         If it is not a Dataset.
     ValueError
         If a variable or a dimension is missing, NEE is in another unit, time is not whole months in a row, a
-        coordinate has fewer than two cells or no order, a PFT is unknown, or a projection is not told.
+        coordinate has fewer than two cells or no order, a PFT is unknown, a projection is not told, or what stands
+        beside NEE (see `COMPANIONS`) is not as it is made.
 
     Examples
     --------
@@ -86,6 +85,8 @@ def check_predicted(predicted: object) -> xr.Dataset:
         raise ValueError(msg)
     ds = check_map(predicted, tuple(SHAPES))
     check_pfts(ds["pft"].to_numpy())
+    _check_shapes(ds, companions_of(ds))
+    check_companions(ds)
     return ds
 
 
@@ -119,16 +120,8 @@ def check_map(maps: object, names: tuple[str, ...]) -> xr.Dataset:
             f"{', '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} missing."
         )
         raise ValueError(msg)
+    _check_shapes(maps, names)
     space = space_of(maps["NEE"])
-    for name in names:
-        if set(maps[name].dims) != set(dims := _dims(name, space)):
-            msg = (
-                f"{name} must have the dimensions {dims}, it has {maps[name].dims}. Maps are written from cubes "
-                "(time, lat, lon): predict from a cube, and rename its dimensions first where they differ."
-            )
-            raise ValueError(msg)
-    for name in {"NEE", "NEE_std", "NEE_member"} & set(names):
-        check_units(TARGET, maps[name].attrs.get("units"))
     for dim in ("time", *space):
         if dim not in maps.indexes:
             msg = f"a map needs coordinates along time, {space[0]} and {space[1]}; {dim} has none."
@@ -140,9 +133,22 @@ def check_map(maps: object, names: tuple[str, ...]) -> xr.Dataset:
     return maps
 
 
+def _check_shapes(maps: xr.Dataset, names: tuple[str, ...]) -> None:
+    space = space_of(maps["NEE"])
+    for name in names:
+        if set(maps[name].dims) != set(dims := _dims(name, space)):
+            msg = (
+                f"{name} must have the dimensions {dims}, it has {maps[name].dims}. Maps are written from cubes "
+                "(time, lat, lon): predict from a cube, and rename its dimensions first where they differ."
+            )
+            raise ValueError(msg)
+    for name in {"NEE", "NEE_std", "NEE_member", *FLUXES} & set(names):
+        check_units(TARGET, maps[name].attrs.get("units"))
+
+
 def _dims(name: str, space: tuple[str, str]) -> tuple[str, ...]:
     turned = {"lat": space[0], "lon": space[1]}
-    return tuple(turned.get(dim, dim) for dim in SHAPES[name])
+    return tuple(turned.get(dim, dim) for dim in {**SHAPES, **COMPANIONS}[name])
 
 
 def decorate(predicted: xr.Dataset, *, attrs: Mapping[str, object] | None = None) -> xr.Dataset:
@@ -161,8 +167,9 @@ def decorate(predicted: xr.Dataset, *, attrs: Mapping[str, object] | None = None
     xarray.Dataset
         ``NEE`` and ``NEE_std (time, lat, lon)``, g m-2 of carbon in a calendar month per square metre of forest,
         float32, positive into the atmosphere; ``pft_fraction``, ``forest_fraction``, ``fallback``, ``area`` (m2) and
-        the bounds of time and cells; ``(y, x)`` in place of ``(lat, lon)`` in a projection. ``pft`` is a number with
-        flag meanings, because CF coordinates are numbers and CDO cannot read text there. Lazy where `predicted` is.
+        the bounds of time and cells; ``(y, x)`` in place of ``(lat, lon)`` in a projection. What stands beside NEE in
+        `predicted` (`COMPANIONS`), with time first. ``pft`` is a number with flag meanings, because CF coordinates are
+        numbers and CDO cannot read text there. Lazy where `predicted` is.
 
     Raises
     ------
@@ -172,17 +179,32 @@ def decorate(predicted: xr.Dataset, *, attrs: Mapping[str, object] | None = None
     check_predicted(predicted)
     check_attrs(attrs)
     space = space_of(predicted["NEE"])
-    maps = {name: predicted[name].transpose(*_dims(name, space)) for name in SHAPES if name != "NEE_member"}
-    lazy = {name: maps[name].astype("f4").variable for name in ("NEE", "NEE_std", "pft_fraction", "forest_fraction")}
-    product = xr.Dataset(
-        {**lazy, "fallback": maps["fallback"].astype("i1").variable},
-        coords={name: predicted[name].variable for name in ("time", *space)},
-    ).drop_encoding()
+    names = [name for name in (*SHAPES, *companions_of(predicted)) if name != "NEE_member"]
+    maps = {name: _typed(name, predicted[name].transpose(*_dims(name, space)).variable) for name in names}
+    axes = ["time", *space, *(["quantile"] if "NEE_quantile" in maps else [])]
+    product = xr.Dataset(maps, coords={name: predicted[name].variable for name in axes}).drop_encoding()
     crs = crs_of(predicted)
     product = with_area(product, crs, chunks=predicted["NEE"].chunksizes)
     product = describe_axes(_describe_maps(product, labels(predicted["pft"])), crs)
     product.attrs = global_attrs(predicted, attrs=attrs)
+    describe_companions(product, predicted.attrs)
     return product
+
+
+def _typed(name: str, variable: xr.Variable) -> xr.Variable:
+    """Give a variable the type that it has in a file; small ones are read, for only maps are written by tiles."""
+    small = {"fallback": "i1", "DI_threshold": "f8"}
+    if name in small or variable.chunks is None:
+        here = variable.compute(scheduler="synchronous").to_numpy()
+        return xr.Variable(variable.dims, here.astype(small.get(name, "f4")))
+    # A layer of its own even where the type is right: what is computed and is the input of something else that is
+    # (NEE of its bounds) would be fused away in dask.compute (xarray#11329).
+    meta = np.empty((0,) * variable.ndim, "f4")
+    return variable.copy(data=variable.data.map_blocks(_cast, dtype="f4", meta=meta))
+
+
+def _cast(block: NDArray[np.generic]) -> NDArray[np.float32]:
+    return block.astype("f4", copy=False)
 
 
 def _describe_maps(product: xr.Dataset, names: NDArray[np.str_]) -> xr.Dataset:
@@ -192,18 +214,18 @@ def _describe_maps(product: xr.Dataset, names: NDArray[np.str_]) -> xr.Dataset:
     own: dict[str, dict[str, object]] = {
         "NEE": {
             "long_name": "net ecosystem exchange of carbon, calendar-month total, positive into the atmosphere",
-            **_ON_FOREST,
-            "ancillary_variables": "NEE_std",
-            "comment": f"{SIGN} {_FOREST} {CAVEAT}",
+            **ON_FOREST,
+            **beside(product, "NEE"),
+            "comment": f"{SIGN} {_FOREST} {CAVEAT}{pointers(product)}",
         },
         "NEE_std": {
             "long_name": "standard deviation of NEE over the members of the ensemble",
-            **_ON_FOREST,
+            **ON_FOREST,
             "comment": "How far networks that saw the same towers disagree; neither the error of the towers nor that "
             "of places unlike any tower. Not to be added over cells: members err together (see NEE_total).",
         },
-        "pft_fraction": {"long_name": "share of the cell under each forest type", **_ON_CELL},
-        "forest_fraction": {"long_name": "share of the cell under forest", **_ON_CELL},
+        "pft_fraction": {"long_name": "share of the cell under each forest type", **ON_CELL},
+        "forest_fraction": {"long_name": "share of the cell under forest", **ON_CELL},
         "fallback": {
             "long_name": "which model predicts a forest type",
             "flag_values": np.array([0, 1], dtype="i1"),
@@ -228,7 +250,8 @@ def undecorate(product: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        NEE and NEE_std in g C m-2 month-1, ``pft`` and ``region`` as text, the carbon totals, without bounds and area.
+        NEE, NEE_std and bounds and quantiles of NEE in g C m-2 month-1, ``pft`` and ``region`` as text, the carbon
+        totals, without bounds of axes and area.
         A map in a projection keeps ``crs``. It has no NEE_member: a budget is made from the totals. Lazy where
         `product` is.
 
@@ -252,6 +275,7 @@ def undecorate(product: xr.Dataset) -> xr.Dataset:
     inside = product.drop_vars(drop, errors="ignore").assign_coords(pft=("pft", meanings.split()))
     if "region" in inside.coords:
         inside = inside.assign_coords(region=("region", _region_names(product["region"])))
+    inside = restore_companions(inside)
     for name in ("NEE", "NEE_std"):
         inside[name].attrs = {"units": VARIABLES[TARGET].units, "long_name": product[name].attrs["long_name"]}
     return inside

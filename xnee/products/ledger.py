@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from xnee.products.axes import space_of
+from xnee.products.companions import told_of
 from xnee.unfinished import Unfinished, check_folder
 
 __all__ = ["MONTHS", "Partial", "check_target", "settings_of"]
@@ -211,6 +212,7 @@ def settings_of(
         "members": str(members),
         "tile": str(tile),
         "attrs": json.dumps(dict(attrs or {}), sort_keys=True, default=str),
+        **told_of(product),
         **more,
         **{
             name: f"{x.size} from {x[0]} to {x[-1]}, {sha256(x.tobytes()).hexdigest()[:12]}" for name, x in axes.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,14 @@ import dask
 import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from tqdm import tqdm
+from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
 from xnee.products.axes import space_of, tiles_of
 from xnee.products.ledger import MONTHS
 
-__all__ = ["write_netcdf"]
+__all__ = ["months_at_once", "write_netcdf"]
 
 BLOCK = 128
 """Cells along one side of a chunk in the file, about. With one month in a chunk that is 64 kB: quick for a map and
@@ -26,7 +30,39 @@ SLAB = 16_000_000
 CACHE = 1_000_000
 """Bytes that HDF5 keeps of a variable. Whole chunks are written, each once: there is nothing to keep."""
 
+Index = tuple[slice, ...]
+
 _OF_DTYPE = ("flag_values", "valid_range", "_FillValue")  # CF: these have the type of their variable
+
+
+def months_at_once(sizes: Mapping[Any, int], tile: int) -> int:
+    """Tell how many months of a variable are copied at once.
+
+    Parameters
+    ----------
+    sizes
+        Of the variable, by dimension.
+    tile
+        Cells along one side of a chunk of the store.
+
+    Returns
+    -------
+    int
+        Whole years, of about 16 MB.
+
+    Examples
+    --------
+    >>> sizes = {"time": 360, "lat": 800, "lon": 1400}
+    >>> months_at_once(sizes, 64), months_at_once(sizes | {"pft": 5}, 64)
+    (240, 48)
+    """
+    other = prod(size for dim, size in sizes.items() if dim not in ("time", "lat", "lon", "y", "x"))
+    return MONTHS * max(1, SLAB // (MONTHS * other * _block(tile) ** 2 * 4))
+
+
+def _block(tile: int) -> int:
+    """Give the side of a chunk in the file: whole tiles."""
+    return tile * max(1, BLOCK // tile)
 
 
 def write_netcdf(raw: xr.Dataset, path: Path, *, tile: int, progress: bool = True) -> None:
@@ -46,8 +82,7 @@ def write_netcdf(raw: xr.Dataset, path: Path, *, tile: int, progress: bool = Tru
     progress
         Whether to show a bar on stderr.
     """
-    space = space_of(raw)
-    block = tile * max(1, BLOCK // tile)
+    space, block = space_of(raw), _block(tile)
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file, dask.config.set(scheduler="synchronous"):
         file.setncatts(_attrs(raw.attrs, np.dtype("f8")))
         for dim, size in raw.sizes.items():
@@ -79,19 +114,48 @@ def _define(file: netCDF4.Dataset, name: str, variable: xr.Variable, space: tupl
 
 def _copy(raw: xr.Dataset, file: netCDF4.Dataset, space: tuple[str, str], block: int, *, progress: bool) -> None:
     """Write the values: small variables at once, maps by blocks of whole chunks."""
-    maps = [name for name, variable in raw.variables.items() if set(space) <= set(variable.dims)]
+    maps = [str(name) for name, variable in raw.variables.items() if set(space) <= set(variable.dims)]
     for name in set(raw.variables) - set(maps):
         whole = tuple(slice(0, size) for size in raw[name].shape) or ...
         file[str(name)][whole] = raw[name].to_numpy()
-    months = raw.sizes.get("time", 1)
-    slab = MONTHS * max(1, SLAB // (MONTHS * block**2 * 4))
+    fills = {name: raw[name].attrs.get("_FillValue") for name in maps}
+    begun = set()
+    for name, index, values in _read_ahead(_pieces(raw, maps, block, progress=progress)):
+        # What is not written is missing, and packing it would take as long as packing what is there: most of a country
+        # is no forest. The first place is written in any case, so that those who read HDF5 itself find all months.
+        months = (name, *(part.start for dim, part in zip(raw[name].dims, index, strict=True) if dim == "time"))
+        if months in begun and fills[name] is not None and bool((values == values.dtype.type(fills[name])).all()):
+            continue
+        begun.add(months)
+        with NETCDF4_PYTHON_LOCK:  # HDF5 knows no threads, and what is read ahead may come from such a file
+            file[name][index] = values
+
+
+def _pieces(
+    raw: xr.Dataset, maps: Sequence[str], block: int, *, progress: bool
+) -> Iterator[tuple[str, Index, xr.Variable]]:
+    """Cut maps into blocks, and these into pieces of so many months as are copied at once."""
     for region in tqdm(tiles_of(raw, block), desc="NetCDF", unit="block", disable=not progress):
         for name in maps:
-            dims = raw[name].dims
-            for start in range(0, months if "time" in dims else 1, slab):
-                part = {**region, **({"time": slice(start, min(start + slab, months))} if "time" in dims else {})}
-                index = tuple(part.get(str(dim), slice(None)) for dim in dims)
-                file[str(name)][index] = raw[name].isel(part).to_numpy()
+            variable = raw.variables[name]
+            step = months_at_once(raw[name].sizes, block)
+            for start in range(0, variable.sizes.get("time", 1), step):
+                part = {**region, "time": slice(start, min(start + step, raw.sizes.get("time", 1)))}
+                index = tuple(part.get(str(dim), slice(None)) for dim in variable.dims)
+                yield name, index, variable[index]
+
+
+def _read_ahead(pieces: Iterable[tuple[str, Index, xr.Variable]]) -> Iterator[tuple[str, Index, NDArray[Any]]]:
+    """Read the next piece while one is packed and written."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead: list[tuple[str, Index, Future[NDArray[Any]]]] = []
+        for name, index, values in pieces:
+            ahead.append((name, index, pool.submit(values.to_numpy)))
+            if len(ahead) > 1:
+                name, index, read = ahead.pop(0)
+                yield name, index, read.result()
+        for name, index, read in ahead:
+            yield name, index, read.result()
 
 
 def _attrs(attrs: Mapping[Any, Any], dtype: np.dtype[Any]) -> dict[str, Any]:

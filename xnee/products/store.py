@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import xarray as xr
 from xnee.products.appending import check_same, later, lengthen, split_years
 from xnee.products.axes import crs_of, space_of, with_area
 from xnee.products.cf import decorate, undecorate
+from xnee.products.companions import companions_of, drop_companions
 from xnee.products.ground import Regions, regions_on
 from xnee.products.ilamb import decorate_ilamb
 from xnee.products.joining import join, open_raw, year_files
@@ -19,6 +21,8 @@ from xnee.products.netcdf import write_netcdf
 from xnee.products.writing import Job, check_forest, full_disk_told, write_template, write_tiles, write_totals
 
 __all__ = ["Profile", "Split", "open_product", "to_product"]
+
+_log = logging.getLogger(__name__)
 
 TILE = 64  # cells, for a map that is not in tiles already
 
@@ -50,7 +54,8 @@ def to_product(
     ----------
     predicted
         What ``cube.nee.predict(model)`` gives, NEE in g C m-2 month-1 per square metre of forest, ``(time, lat,
-        lon)``, or ``(time, y, x)`` in a projection. With ``profile="ilamb"`` also what `open_product` gives.
+        lon)``, or ``(time, y, x)`` in a projection. What `intervals`, `member_quantiles` and `with_applicability` put
+        beside it is written, too. With ``profile="ilamb"`` also what `open_product` gives.
     path
         Target, ending in ``.nc`` (NetCDF-4) or ``.zarr`` (version 3); with `split` the name of a folder. The folder
         that it is in must exist.
@@ -59,7 +64,7 @@ def to_product(
         `predicted` is in. Left out, these themselves.
     profile
         ``"ilamb"`` writes one variable ``nee``, kg m-2 s-1 of carbon per square metre of cell, as ILAMB reads it;
-        NetCDF only.
+        NetCDF only, and nothing that stands beside NEE.
     split
         ``"year"``: a folder of NetCDF files ``NAME_YYYY.nc``, one for each calendar year.
     regions
@@ -102,6 +107,8 @@ def to_product(
     ValueError: a predicted Dataset, from cube.nee.predict(model), holds NEE, ... are missing.
     """
     _check_words(profile=profile, split=split, append=append, overwrite=overwrite, path=Path(path), regions=regions)
+    if profile == "ilamb":
+        predicted = _nee_alone(predicted)
     product = decorate(predicted, attrs=attrs) if profile == "xnee" else decorate_ilamb(predicted, attrs=attrs)
     side = _tile_side(predicted["NEE"], tile)
     parts = regions_on(predicted, regions)
@@ -152,6 +159,15 @@ def _check_words(
             "and regions. Append to the product itself, and write this form of it anew."
         )
         raise ValueError(msg)
+
+
+def _nee_alone(predicted: xr.Dataset) -> xr.Dataset:
+    """Leave out, and say so, what a file for ILAMB cannot hold."""
+    names = companions_of(predicted) if isinstance(predicted, xr.Dataset) else ()
+    if not names:
+        return predicted
+    _log.info("profile='ilamb' holds NEE alone: %s stay out.", ", ".join(names))
+    return drop_companions(predicted)
 
 
 def _check_is_product(before: xr.Dataset, target: Path) -> None:
@@ -216,7 +232,8 @@ def open_product(path: str | Path, *, chunks: Mapping[str, int] | None = None) -
     -------
     xarray.Dataset
         As predicted: ``NEE`` and ``NEE_std (time, lat, lon)``, g C m-2 month-1 per square metre of forest, positive
-        into the atmosphere; covers, ``fallback``; instead of NEE_member the totals that `budget` reads. Lazy.
+        into the atmosphere; covers, ``fallback``; ``NEE_low``, ``NEE_high``, ``NEE_quantile``, ``AOA``, ``DI`` and
+        ``DI_threshold`` where they were written; instead of NEE_member the totals that `budget` reads. Lazy.
 
     Raises
     ------
@@ -238,7 +255,10 @@ def open_product(path: str | Path, *, chunks: Mapping[str, int] | None = None) -
         hint = " It was begun and not finished: give the command that began it again." if begun else ""
         msg = f"there is no product {path}.{hint}"
         raise FileNotFoundError(msg)
-    whole = {**dict.fromkeys(("time", "pft", "year", "month", "member", "bnds", "region"), -1), **(chunks or {})}
+    whole = {
+        **dict.fromkeys(("time", "pft", "year", "month", "member", "bnds", "region", "quantile"), -1),
+        **(chunks or {}),
+    }
     try:
         product = _open(path, whole)
     except Exception as error:  # what a damaged file raises is the library's choice

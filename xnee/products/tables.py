@@ -51,6 +51,8 @@ def budget_table(totals: xr.Dataset) -> str:
             forest = list(columns.values())[-1].isel(region=place["region"])
             cells += [f"{float(forest['area_km2']) / 1e4:.2f}", _share(forest)]
         rows.append([_label(totals, place), *cells])
+        if "level" in totals.attrs:  # from total_interval
+            rows.append([f"  {100 * totals.attrs['level']:g} %", *(_bounds(c.isel(place)) for c in columns.values())])
     return "\n".join([*_heading(totals), *_layout(rows), *_closing(totals)])
 
 
@@ -80,7 +82,8 @@ def _columns(totals: xr.Dataset) -> dict[str, xr.Dataset]:
         one = totals.isel(pft=i)
         columns[pft + "*" * int(one["fallback"])] = one
     area = totals[["area_km2", "area_predicted_km2"]].sum("pft")
-    forest = totals[["NEE_forest", "NEE_forest_std"]].rename(NEE_forest="NEE_total", NEE_forest_std="NEE_total_std")
+    own = [name for name in totals if str(name).startswith("NEE_forest")]
+    forest = totals[own].rename({name: str(name).replace("NEE_forest", "NEE_total") for name in own})
     return {**columns, "forest": forest.merge(area)}
 
 
@@ -88,6 +91,9 @@ def _heading(totals: xr.Dataset) -> list[str]:
     members = totals.attrs["members"]
     spread = f"; ±: standard deviation over {members} members." if members > 1 else "; no spread, one member."
     text = [f"NEE, negative: uptake from the atmosphere{spread}"]
+    if "level" in totals.attrs:
+        interval = f"{100 * totals.attrs['level']:g} %: interval of the true total"
+        text.append(f"{interval}, from towers left out; a floor where these are far.")
     if "fallback" in totals and bool(totals["fallback"].any()):
         text.append("*: too few towers of this type, the pooled model stands in.")
     if "climatology" in totals.attrs:
@@ -116,3 +122,8 @@ def _total(column: xr.Dataset) -> str:
     if np.isnan(total):
         return "-"
     return f"{total:.2f}" if np.isnan(spread) else f"{total:.2f} ± {spread:.2f}"
+
+
+def _bounds(column: xr.Dataset) -> str:
+    low, high = float(column["NEE_total_low"]), float(column["NEE_total_high"])
+    return "-" if np.isnan(low) else f"{low:.1f} to {high:.1f}"

@@ -6,7 +6,8 @@ Made of tiles: `carbon_states`, `add_states`, `close_states`. Put into a file an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,28 +16,37 @@ from numpy.typing import NDArray
 
 from xnee.products.axes import months, space_of
 from xnee.products.ground import ALL
+from xnee.products.summing import add_up, lazily, tiles_behind
 from xnee.products.words import CAVEAT, SIGN, content
 
 __all__ = ["add_states", "carbon_states", "close_states", "from_file", "no_states", "to_file"]
 
-TERAGRAM = 1e-12  # Tg for one g
 _DIMS = {
     "total": ("region", "member", "pft", "time"),
     "area_predicted": ("region", "pft", "year"),
     "pft_area": ("region", "pft"),
+    "cells": ("time",),
 }
+_DTYPES = {name: "i8" if name == "cells" else "f8" for name in _DIMS}
 
 
-def carbon_states(predicted: xr.Dataset, share: xr.DataArray) -> xr.Dataset:
+def carbon_states(
+    predicted: xr.Dataset, share: xr.DataArray, *, place: Mapping[str, slice] | None = None
+) -> xr.Dataset:
     """Add up carbon and area over the cells of a tile.
+
+    Fluxes of members that `xnee.predict` made are taken from its tiles as they are, of cells with forest; others are
+    read as maps. The sums are the same to the last bit.
 
     Parameters
     ----------
     predicted
         ``NEE_member (member, pft, time, lat, lon)`` in g C m-2 month-1 per square metre of the type, ``NEE``,
-        ``pft_fraction`` and an ``area (lat, lon)`` in m2. Any part of a map, with time whole.
+        ``pft_fraction`` and an ``area (lat, lon)`` in m2, with time whole.
     share
-        ``(region, lat, lon)``, 0 to 1: how much of each cell belongs to each region.
+        ``(region, lat, lon)`` of the tile, 0 to 1: how much of each cell belongs to each region.
+    place
+        The tile; all of `predicted` if left out.
 
     Returns
     -------
@@ -45,62 +55,26 @@ def carbon_states(predicted: xr.Dataset, share: xr.DataArray) -> xr.Dataset:
         cells in which all twelve months of the year are there; ``pft_area (region, pft)`` in m2; ``cells (time)``,
         cells with NEE. The sum of the states of two parts is the state of both. Lazy where `predicted` is.
     """
-    space = space_of(predicted)
+    place, space = dict(place or {}), space_of(predicted)
+    dims = {"NEE": ("time",), "pft_fraction": ("pft",), "area": ()}
+    part = predicted[["NEE_member", *dims]].isel(place)
     years, first, length = np.unique(months(predicted).year.to_numpy(), return_index=True, return_counts=True)
-    ground = predicted["pft_fraction"].astype("f8") * predicted["area"].variable
-    flux = predicted["NEE_member"]
-    lazy = flux.chunks is not None
-    total, counted, pft_area = xr.apply_ufunc(
-        _add_up,
-        flux.chunk({"time": -1, "member": -1, "pft": -1, **dict.fromkeys(space, -1)}) if lazy else flux,
-        ground.chunk({"pft": -1, **dict.fromkeys(space, -1)}) if lazy else ground,
-        share,
-        kwargs={"first": first, "whole": length == 12},
-        input_core_dims=[["member", "pft", "time", *space], ["pft", *space], ["region", *space]],
-        output_core_dims=[["region", "member", "pft", "time"], ["region", "pft", "year"], ["region", "pft"]],
-        dask="parallelized",
-        output_dtypes=["f8", "f8", "f8"],
-        dask_gufunc_kwargs={"output_sizes": {"year": years.size}},
+    share = share.transpose("region", *space)
+    add = partial(add_up, share=share.to_numpy(), first=first, whole=length == 12)
+    flux = part["NEE_member"].transpose("member", "pft", "time", *space).data
+    rest = [part[name].transpose(*own, *space).data for name, own in dims.items()]
+    sizes = {"region": len(share), "year": years.size, **{dim: part.sizes[dim] for dim in ("member", "pft", "time")}}
+    if part["NEE_member"].chunks is not None:
+        tiles = tiles_behind(predicted["NEE_member"], place)
+        shapes = {name: ([sizes[dim] for dim in own], _DTYPES[name]) for name, own in _DIMS.items()}
+        values: dict[str, Any] = lazily(add, [flux if tiles is None else tiles, *rest], shapes)
+    else:
+        values = add(*map(np.asarray, (flux, *rest)))
+    coords = {name: part[name] for name in ("member", "pft", "time") if name in part.coords}
+    return xr.Dataset(
+        {name: (dims, values[name]) for name, dims in _DIMS.items()},
+        {**coords, "region": share["region"], "year": years},
     )
-    states = {
-        "total": total,
-        "area_predicted": counted.assign_coords(year=years),
-        "pft_area": pft_area,
-        "cells": predicted["NEE"].notnull().sum(space),
-    }
-    return xr.Dataset({name: state.transpose(*_DIMS.get(name, state.dims)) for name, state in states.items()})
-
-
-def _add_up(
-    flux: NDArray[np.floating],
-    ground: NDArray[np.float64],
-    share: NDArray[np.float64],
-    *,
-    first: NDArray[np.intp],
-    whole: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Weigh one tile: ``(member, pft, time, y, x)``, ``(pft, y, x)`` and ``(region, y, x)`` to totals and areas."""
-    members, pfts, time = flux.shape[:3]
-    weights = share.reshape(len(share), -1)
-    year = np.repeat(np.arange(first.size), np.diff(first, append=time))
-    total = np.zeros((len(share), members, pfts, time))
-    counted = np.zeros((len(share), pfts, first.size))
-    area = np.zeros((len(share), pfts))
-    for p in range(pfts):
-        # A type without ground is not computed and is NaN there; where there is ground, one missing month leaves the
-        # cell out of the year, for all members alike, and area_predicted says so.
-        cells = np.flatnonzero(ground[p] > 0)
-        own = weights[:, cells] * ground[p].reshape(-1)[cells]  # (region, cell)
-        series = flux[:, p].reshape(members, time, -1)[..., cells]  # (member, time, cell)
-        there = np.logical_and.reduceat(np.isfinite(series).all(axis=0), first, axis=0) & whole[:, None]
-        for r, ground_of in enumerate(own):
-            # Row by row, never by a matrix product: a sum must not depend on how many months or regions are beside it.
-            area[r, p] = ground_of.sum()
-            counted[r, p] = (there * ground_of).sum(axis=1)
-            for m in range(members):
-                grams = np.where(there[year], series[m], 0) * ground_of  # (time, cell)
-                total[r, m, p] = grams.sum(axis=1) * TERAGRAM
-    return total, counted, area
 
 
 def no_states(predicted: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
@@ -121,9 +95,9 @@ def no_states(predicted: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     time = months(predicted)
     coords: dict[str, Any] = {"region": list(names), "time": time, "year": np.unique(time.year.to_numpy())}
     sizes = dict(predicted.sizes) | {name: len(values) for name, values in coords.items()}
-    states = {name: (dims, np.zeros([sizes[dim] for dim in dims])) for name, dims in _DIMS.items()}
+    states = {name: (dims, np.zeros([sizes[dim] for dim in dims], dtype=_DTYPES[name])) for name, dims in _DIMS.items()}
     pft = {"pft": predicted["pft"]} if "pft" in predicted.coords else {}
-    return xr.Dataset({**states, "cells": ("time", np.zeros(time.size, dtype="i8"))}, {**coords, **pft})
+    return xr.Dataset(states, {**coords, **pft})
 
 
 def add_states(total: xr.Dataset, states: Iterable[xr.Dataset]) -> xr.Dataset:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,8 +18,13 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.base import compute
+import zarr
+from dask.base import compute, get_scheduler
 from dask.config import get as dask_setting
+from dask.local import get_sync
+from dask.multiprocessing import get as get_processes
+from dask.system import CPU_COUNT
+from dask.threaded import get as get_threads
 from tqdm import tqdm
 
 from xnee.products.attributes import command
@@ -25,6 +32,7 @@ from xnee.products.axes import space_of, tiles_of
 from xnee.products.cf import FILL
 from xnee.products.ground import ALL, ELSEWHERE, Regions
 from xnee.products.ledger import MONTHS, Partial
+from xnee.products.netcdf import months_at_once
 from xnee.products.totals import add_states, carbon_states, close_states, no_states, to_file
 from xnee.unfinished import consolidate
 
@@ -35,6 +43,10 @@ _TIME: dict[str, Any] = {
     "calendar": "proleptic_gregorian",
     "_FillValue": None,
 }
+_STORED = ("_FillValue", "dtype", "scale_factor", "add_offset")
+"""What of the encoding of a variable changes its numbers."""
+_LOOK = 5.0
+"""Seconds after which a cluster is asked again how many threads it has."""
 _LITTLE = 16_000_000  # bytes: a disk with less is full for every purpose of ours
 
 Region = dict[str, slice]
@@ -119,13 +131,19 @@ def write_template(job: Job) -> None:
             side = dict.fromkeys(space_of(product), job.tile)
             chunks = {dim: min(side.get(str(dim), n), n) for dim, n in variable.sizes.items()}
             # A shorter period has the same chunks, with room in the last: the next year comes after it.
-            encoding[name]["chunks"] = tuple(MONTHS if dim == "time" else n for dim, n in chunks.items())
+            months = _months(job, variable)
+            encoding[name]["chunks"] = tuple(months if dim == "time" else n for dim, n in chunks.items())
         # Not the lazy variable itself: its graph would be built only to be thrown away.
         template[name] = variable.copy(data=da.zeros(variable.shape, dtype=variable.dtype, chunks=-1))
     history = f"{product.attrs.get('history', '')}\n{now()} xnee.to_product, xnee {version('xnee')}".strip()
     typed = {"command": text} if (text := command()) else {}
     template.attrs |= {"date_created": now(), "history": history, **typed}
     template.to_zarr(job.partial.store, mode="w", compute=False, zarr_format=3, consolidated=False, encoding=encoding)
+
+
+def _months(job: Job, variable: xr.Variable) -> int:
+    """Give the months of a chunk: a year in a store that is the product itself, else what is read of it at once."""
+    return MONTHS if job.partial.target.suffix == ".zarr" else months_at_once(variable.sizes, job.tile)
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
@@ -169,7 +187,10 @@ def check_forest(job: Job) -> None:
 
 
 def write_tiles(job: Job, *, progress: bool) -> None:
-    """Compute and write the tiles that are missing, a few at a time.
+    """Compute and write the tiles that are missing, as many at once as the active scheduler computes.
+
+    Each is written and noted as soon as it is there, and the next is begun. Should one fail, those that are in work
+    are finished and kept, and no other is begun.
 
     Parameters
     ----------
@@ -181,51 +202,88 @@ def write_tiles(job: Job, *, progress: bool) -> None:
     template = xr.open_zarr(job.partial.store, consolidated=False, chunks=None)
     places = job.places
     missing = [place for place in places if not job.partial.tile_done(place)]
-    few = _threads()
+    options = _options(len(missing))
+
+    def make(place: Region) -> None:
+        tile, states = _compute(job, place, options)
+        if tile.variables:
+            _write_tile(job.partial.store, template, tile, place)
+        job.partial.note_tile(place, states)
+
     with tqdm(
         total=len(places), initial=len(places) - len(missing), desc="NEE", unit="tile", disable=not progress
     ) as bar:
-        for batch in (missing[i : i + few] for i in range(0, len(missing), few)):
-            for place, (tile, states) in zip(batch, _compute(job, batch), strict=True):
-                if tile.variables:
-                    _write_tile(job.partial.store, template, tile, place)
-                job.partial.note_tile(place, states)
-                bar.update()
+        for _ in _each(make, missing):
+            bar.update()
 
 
 def _threads() -> int:
-    """Count what the active scheduler computes at once: threads of the cluster, else of this machine."""
-    from distributed import get_client
+    """Count the tiles that the active scheduler can have in work at once."""
+    scheduler = get_scheduler()  # type: ignore[no-untyped-call]
+    if scheduler is get_sync:
+        return 1
+    client: Any = getattr(scheduler, "__self__", None)
+    if hasattr(client, "ncores"):
+        # one more than the cluster has threads: none waits while a tile is written
+        return max(1, int(sum(client.ncores().values()))) + 1
+    return int(dask_setting("num_workers", None) or CPU_COUNT)
 
-    try:
-        return sum(get_client().ncores().values()) or 1  # type: ignore[no-untyped-call]
-    except ValueError:  # no cluster
-        return int(dask_setting("num_workers", None) or os.cpu_count() or 1)
+
+def _options(tiles: int) -> dict[str, int]:
+    """Say how dask computes a tile on this machine: on one thread, on more only where there are fewer tiles."""
+    own = get_scheduler() in (None, get_threads, get_processes)  # type: ignore[no-untyped-call]
+    return {"num_workers": max(1, _threads() // max(1, tiles))} if own else {}
 
 
-def _compute(job: Job, places: Sequence[Region]) -> list[tuple[xr.Dataset, xr.Dataset | None]]:
-    """Compute some tiles, each together with its carbon states so that both share one prediction."""
+def _each(make: Callable[[Region], None], places: Sequence[Region]) -> Iterator[None]:
+    """Make tiles, a few at once: as soon as one is finished the next is begun."""
+    few = min(_threads(), len(places))
+    if few < 2:
+        for place in places:
+            make(place)
+            yield
+        return
+    waiting, running = deque(places), set[Future[None]]()
+    with ThreadPoolExecutor(len(places), "xnee-tile") as pool:  # it starts no more than are asked for
+        try:
+            while waiting or running:
+                for _ in range(min(few - len(running), len(waiting))):
+                    # in the context of the caller, where xarray and a cluster's client keep what is active
+                    running.add(pool.submit(copy_context().run, make, waiting.popleft()))
+                ended, running = wait(running, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                for end in ended:
+                    end.result()
+                    yield
+                with suppress(Exception):  # of a scheduler that is gone the tiles in work will tell
+                    few = _threads()  # workers of a cluster come and go
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _compute(job: Job, place: Region, options: Mapping[str, int]) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Compute a tile together with its carbon states, so that both share one prediction."""
     bare = [name for name in job.maps if "time" not in job.product[name].dims]
     try:
-        forest = compute(*(job.forest.isel(place).max() for place in places))  # type: ignore[no-untyped-call]
-        work = [
-            _work(job, place) if float(share) > 0 else (job.product[bare].isel(place) if bare else xr.Dataset(), None)
-            for place, share in zip(places, forest, strict=True)
-        ]
-        return list(compute(*work))  # type: ignore[no-untyped-call]
+        (share,) = compute(job.forest.isel(place).max(), **options)  # type: ignore[no-untyped-call]
+        if float(share) > 0:
+            work = _work(job, place)
+        else:
+            work = (job.product[bare].isel(place) if bare else xr.Dataset(), None)
+        tile, states = compute(*work, **options)  # type: ignore[no-untyped-call]
     except Exception as error:
-        where = "; ".join(_place(job.product, place) for place in places)
         error.add_note(
-            f"It happened in a tile of {where}. Finished tiles are kept: the same command goes on from here."
+            f"It happened in the tile of {_place(job.product, place)}. Finished tiles are kept: the same command goes "
+            "on from here."
         )
         raise
+    return tile, states
 
 
 def _work(job: Job, place: Region) -> tuple[xr.Dataset, xr.Dataset | None]:
     tile = job.product[job.maps].isel(place)
     if job.source is None:
         return tile, None
-    return tile, carbon_states(job.source.isel(place), job.regions.of(job.source, place))
+    return tile, carbon_states(job.source, job.regions.of(job.source, place), place=place)
 
 
 def _place(product: xr.Dataset, region: Region) -> str:
@@ -235,17 +293,25 @@ def _place(product: xr.Dataset, region: Region) -> str:
 
 def _write_tile(store: Path, template: xr.Dataset, tile: xr.Dataset, region: Mapping[str, slice]) -> None:
     """Write one tile into its region, after checking that it belongs there."""
-    there = template.isel(region)
-    for name in tile.variables:
-        if tile[name].shape != there[name].shape or (
-            name in tile.indexes and not np.array_equal(tile[name], there[name])
+    # Variables, and not to_zarr of the whole: that looks at all of the store again for each tile.
+    group, places = zarr.open_group(store, mode="r+"), dict[Any, tuple[slice, ...]]()
+    for name, variable in tile.variables.items():
+        there = template.variables[name]
+        places[name] = tuple(region.get(str(dim), slice(None)) for dim in there.dims)
+        size = tuple(len(range(*part.indices(n))) for part, n in zip(places[name], there.shape, strict=True))
+        if variable.transpose(*there.dims).shape != size or (
+            name in tile.indexes and not np.array_equal(variable, there[places[name]])
         ):
             msg = f"a tile came back with another {name} than the store has for {region}: {tile[name]}."
             raise ValueError(msg)
-    maps = [name for name in tile.variables if set(region) <= set(tile[name].dims)]
-    tile.reset_coords(drop=False)[maps].drop_vars(list(tile.indexes), errors="ignore").to_zarr(
-        store, region=dict(region), consolidated=False
-    )
+    for name, part in places.items():
+        there = template.variables[name]
+        if set(region) <= set(there.dims):
+            kept = {key: value for key, value in there.encoding.items() if key in _STORED}
+            values = tile.variables[name].transpose(*there.dims).data
+            encoded = xr.conventions.encode_cf_variable(xr.Variable(there.dims, values, {}, kept))
+            array: Any = group[str(name)]
+            array[part] = encoded.to_numpy()
 
 
 def _totals(states: xr.Dataset) -> xr.Dataset:
