@@ -16,7 +16,13 @@ from xnee.pft import IGBP_FOREST, PFTS, Legend
 from xnee.variables import DRIVERS, VARIABLES
 
 if TYPE_CHECKING:
-    from xnee.applicability import applicability_skill, area_of_applicability, outside_share, outside_table
+    from xnee.applicability import (
+        applicability_skill,
+        area_of_applicability,
+        outside_share,
+        outside_table,
+        with_applicability,
+    )
     from xnee.census import coverage, coverage_table
     from xnee.cluster import QueueSpec, job_script, start_cluster
     from xnee.comparison.comparing import compare
@@ -30,7 +36,9 @@ if TYPE_CHECKING:
     from xnee.cube.sampling import representativeness, representativeness_table, sample_at_sites
     from xnee.evaluation.crossval import crossvalidate
     from xnee.evaluation.intervals import calibrate, intervals
+    from xnee.evaluation.quantiles import member_quantiles
     from xnee.evaluation.skill import evaluate, skill_table
+    from xnee.evaluation.total_error import total_interval
     from xnee.explanation import explain, explain_lags, explain_map
     from xnee.models.approach import Approach, approach
     from xnee.models.fitting import fit
@@ -99,6 +107,7 @@ _HOME = {
     "job_script": "xnee.cluster",
     "load_model": "xnee.models.storage",
     "load_search": "xnee.models.search.outcome",
+    "member_quantiles": "xnee.evaluation.quantiles",
     "open_driver": "xnee.sources.gridded",
     "open_flux": "xnee.sources.gridded",
     "open_product": "xnee.products.store",
@@ -126,8 +135,10 @@ _HOME = {
     "start_cluster": "xnee.cluster",
     "to_geotiff": "xnee.products.geotiff",
     "to_product": "xnee.products.store",
+    "total_interval": "xnee.evaluation.total_error",
     "trend": "xnee.products.trends",
     "windows": "xnee.windowing",
+    "with_applicability": "xnee.applicability",
 }
 
 __version__ = version("xnee")
@@ -178,6 +189,7 @@ __all__ = [
     "job_script",
     "load_model",
     "load_search",
+    "member_quantiles",
     "open_driver",
     "open_flux",
     "open_product",
@@ -205,8 +217,10 @@ __all__ = [
     "start_cluster",
     "to_geotiff",
     "to_product",
+    "total_interval",
     "trend",
     "windows",
+    "with_applicability",
 ]
 
 

@@ -7,11 +7,15 @@ from xnee.cli import main
 from xnee.cli.files import open_file, write_file
 from xnee.products.store import open_product
 
+KIND = r"holds towers \(site, time\); predict needs a cube \(time, lat, lon\), made by xnee cube\."
+
 
 def run(*words):
-    with pytest.raises(SystemExit) as stop:
+    try:
         main([str(word) for word in words])
-    return stop.value.code
+    except SystemExit as stop:
+        return stop.code
+    return 0
 
 
 @pytest.fixture
@@ -31,6 +35,26 @@ def test_what_is_written_is_what_is_read(cube, tmp_path):
         xr.testing.assert_equal(back.drop_vars("pft"), ds.drop_vars("pft"))
         assert [str(p) for p in back["pft"].values] == ds["pft"].values.tolist()
         assert back["TEMP"].attrs == ds["TEMP"].attrs
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ((), "climatology-cube"),
+        (("--help",), "climatology-cube"),
+        (("predict", "--help"), "--calibration"),
+        (("--version",), "."),
+    ],
+)
+def test_help_is_given(capsys, words, shown):
+    assert run(*words) == 0
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("predikt",), ("fit",), ("fit", "sites.nc", "--out", "x", "--strategy", "best")])
+def test_words_that_are_not_known_are_refused(capsys, words):
+    assert run(*words) != 0
+    assert capsys.readouterr().err
 
 
 def test_from_cube_to_report(road, capsys):
@@ -60,8 +84,25 @@ def test_fit_takes_several_drivers(road, capsys):
         "1",
     )
     assert run(*words) == 0
-    assert "drivers: TEMP, PRE" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "drivers: TEMP, PRE" in shown.out
+    assert "train: 100%" in shown.err
     assert (road / "two" / "model.json").exists()
+
+
+def test_fit_replaces_a_model_only_when_told_and_only_by_a_whole_one(road, capsys):
+    words = ("fit", road / "sites.nc", "--out", road / "model", "--members", "1", "--lags", "1", "--strategy", "pooled")
+    before = (road / "model" / "model.json").read_text()
+    assert run(*words) == 2
+    assert "model exists already. Choose another name, or give --overwrite." in capsys.readouterr().err
+    assert run(*words, "--overwrite", "--drivers", "P") == 2
+    assert (road / "model" / "model.json").read_text() == before
+    assert run(*words, "--overwrite") == 0
+    assert "lags 0-1 months" in capsys.readouterr().out
+    assert (road / "model" / "model.json").read_text() != before
+    assert sorted(p.name for p in road.iterdir()) == ["cube.zarr", "model", "sites.nc"]
+    assert run(*words[:3], road / "cube.zarr", "--overwrite") == 2  # a store is no model
+    assert "something else than what would be written" in capsys.readouterr().err
 
 
 def test_fit_takes_what_a_search_chose(road, capsys):
@@ -94,6 +135,48 @@ def test_evaluate_takes_schemes_and_baselines(road, capsys):
     text = capsys.readouterr().out
     assert "group-k-fold: 2 folds" in text
     assert "random forest" in text
+    assert (
+        run("evaluate", road / "sites.nc", road / "model", "--schemes", "temporal", "--alone", "--baselines", "x") == 2
+    )
+    assert "leave-site-out" not in capsys.readouterr().err  # one kind of scheme will do
+
+
+def test_intervals_quantiles_and_applicability_stand_in_the_product(road, capsys):
+    words = ("calibrate", road / "sites.nc", road / "model", "--out", road / "sure.nc", "--folds", "2")
+    assert run(*words, "--level", "0.8") == 0
+    text = capsys.readouterr().out
+    assert "Intervals of 80% at sites left out (leave-site-out, 2 folds)" in text
+    assert "too few sites for a factor of their own" in text
+    assert run(*words, "--level", "0.9", "--overwrite") == 0  # ten sites are just enough
+    more = ("--calibration", road / "sure.nc", "--quantiles", "0.05", "0.95", "--applicability", road / "sites.nc")
+    assert run("predict", road / "cube.zarr", road / "model", "--out", road / "nee.nc", *more) == 0
+    product = open_product(road / "nee.nc")
+    assert {"NEE_low", "NEE_high", "NEE_quantile", "AOA", "DI"} <= set(product)
+    assert product["quantile"].to_numpy().tolist() == [0.05, 0.95]
+    there = product["NEE"].notnull()
+    assert bool(((product["NEE_low"] < product["NEE"]) == there).all())
+    assert bool((product["AOA"].notnull() == there).all())
+
+
+def test_the_synthetic_world_is_written_as_files(tmp_path, capsys):
+    world = tmp_path / "world"
+    assert run("synthetic", "--out", world) == 0
+    assert "11 towers, 561 months of NEE" in capsys.readouterr().out
+    first = open_file(world / "towers.zarr").load()
+    assert run("synthetic", "--out", world, "--seed", "1") == 2
+    assert "towers.zarr exists already. Choose another name, or give --overwrite." in capsys.readouterr().err
+    assert run("synthetic", "--out", world, "--seed", "1", "--overwrite") == 0
+    assert not open_file(world / "towers.zarr").load()["TEMP"].equals(first["TEMP"])
+
+
+@pytest.mark.slow
+def test_the_synthetic_world_can_be_worked_on(tmp_path, capsys):
+    assert run("synthetic", "--out", tmp_path) == 0
+    quick = ("--drivers", "TEMP", "--lags", "5", "--members", "1", "--strategy", "pooled")
+    assert run("fit", tmp_path / "towers.zarr", "--out", tmp_path / "model", *quick) == 0
+    assert run("predict", tmp_path / "cube.zarr", tmp_path / "model", "--out", tmp_path / "nee.nc") == 0
+    assert run("compare", tmp_path / "nee.nc", "--other", f"truth={tmp_path / 'truth.zarr'}") == 0
+    assert "truth" in capsys.readouterr().out
 
 
 def test_applicability_writes_the_map_and_prints_the_share(road, capsys):
@@ -147,9 +230,9 @@ def test_explain_writes_values_and_figure(road, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("predict", "{cube}", "no-model", "--out", "x.nc"), "a model is a folder with model.json"),
+        (("predict", "{cube}", "no-model", "--out", "x.nc"), "no-model has none. Give the folder that xnee fit wrote"),
         (("predict", "no.zarr", "{model}", "--out", "x.nc"), "no.zarr does not exist"),
-        (("predict", "{cube}", "{model}", "--out", "x.tif"), "ending in .nc or .zarr|.nc.*.zarr"),
+        (("predict", "{cube}", "{model}", "--out", "x.tif"), "ends in .nc or .zarr, or is a folder with --split year"),
         (("fit", "{sites}", "--out", "{model}"), "exists already"),
         (("fit", "{sites}", "--out", "{here}/new", "--drivers", "P"), "'P' is refused"),
         (("fit", "{sites}", "--out", "{here}/no/new"), "not an existing, writable folder"),
@@ -164,17 +247,38 @@ def test_explain_writes_values_and_figure(road, capsys):
         (("fit", "{sites}", "--out", "{here}/new", "--device", "gpu"), "device must be 'cpu'"),
         (("report", "{here}/no.nc", "--out", "{here}/r"), "there is no product"),
         (("demo", "--out", "{here}"), "not empty and no earlier demo made it"),
+        (("predict", "{sites}", "{model}", "--out", "x.nc"), KIND),
+        (
+            ("predict", "{model}", "{cube}", "--out", "x.nc"),
+            "model is the folder of a model; .*: the order is CUBE MODEL",
+        ),
+        (("predict", "{cube}", "{cube}", "--out", "x.nc"), "holds a cube .*; predict needs a model, made by xnee fit"),
+        (("evaluate", "{model}", "{sites}"), "needs towers .*, made by xnee towers: the order is SITES MODEL"),
+        (("applicability", "{sites}", "{cube}", "{model}", "--out", "x.nc"), "the order is CUBE SITES MODEL"),
+        (("report", "{cube}", "--out", "{here}/r"), "holds a cube .*; report needs a product, made by xnee predict"),
+        (("fit", "{here}/table.csv", "--out", "{here}/new"), "table.csv is no .nc or .zarr; fit needs towers"),
+        (("fit", "{sites}", "--out", "{here}/new", "--search", "{model}"), "needs a search for --search"),
+        (("predict", "{cube}", "{model}", "--out", "x", "--calibration", "{sites}"), "needs a calibration for --calib"),
+        (("predict", "{cube}", "{model}", "--out", "{cube}", "--overwrite"), "would be read and written at once"),
+        (("predict", "{cube}", "{model}", "--out", "x.nc", "--cover", "by-year"), "--cover by-year needs pft_fraction"),
+        (("evaluate", "{sites}", "{model}", "--schemes", "temporal"), "--alone if one kind is really what you want"),
+        (("calibrate", "{sites}", "{model}", "--out", "{here}/s.zarr"), "s.zarr must end in .nc"),
+        (("plot", "{sites}", "--out", "{here}/x.png"), "give the model that was fitted on them: xnee plot --model"),
     ],
 )
 def test_a_refusal_is_one_line_and_no_traceback(road, capsys, words, message):
     import re
 
     (road / "damaged.nc").write_bytes(b"not a file of any kind")
+    (road / "table.csv").write_text("site_id,timestamp\n")
     places = {"model": road / "model", "cube": road / "cube.zarr", "sites": road / "sites.nc", "here": road}
     before = sorted(p.name for p in road.iterdir())
     assert run(*(word.format(**places) for word in words)) == 2
-    error = capsys.readouterr().err.strip()
+    shown = capsys.readouterr()
+    error = shown.err.strip()
+    assert shown.out == "", "refused before any work"
     assert re.search(message, error)
+    assert error.count("\n") == 0
     assert error.startswith("xnee: ")
     assert "Traceback" not in error
     assert sorted(p.name for p in road.iterdir()) == before

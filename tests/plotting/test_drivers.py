@@ -69,3 +69,16 @@ def test_heat_is_laid_out_by_driver_and_lag(towers, fitted, drawn):
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["TEMP", "PRE"]
     plain = drawn(plot(lags.assign(heat_context=lags["heat_context"] * 0)))
     assert plain.axes[0].images[0].get_array().shape == (2, 4)
+
+
+@pytest.mark.parametrize("drivers", [["TEMP"], ["TEMP", "PRE"]])
+def test_words_beside_a_colour_bar_are_not_cut_off(towers, fitted, drawn, drivers):
+    ds = towers(sites=10)
+    lags = explain_lags(ds, fitted, samples=2, background=3, nodes=4).sel(driver=drivers)
+    points = explain(ds, fitted, samples=2, background=3).sel(driver=drivers)
+    for figure in (drawn(plot(lags)), drawn(plot(points, kind="beeswarm"))):
+        bar = next(axis for axis in figure.axes if axis.get_label() == "<colorbar>")
+        words, sheet = bar.yaxis.label.get_window_extent(), figure.bbox
+        assert sheet.y0 <= words.y0
+        assert words.y1 <= sheet.y1
+        assert words.x1 <= sheet.x1

@@ -137,6 +137,18 @@ class OfMaps:
 
         return intervals(self._ds, calibration)
 
+    def member_quantiles(self, levels: Sequence[float]) -> xr.Dataset:
+        """Give each monthly value its quantiles over the members of the ensemble; see `xnee.member_quantiles`."""
+        from xnee.evaluation.quantiles import member_quantiles
+
+        return member_quantiles(self._ds, levels)
+
+    def with_applicability(self, where: xr.Dataset) -> xr.Dataset:
+        """Put the area of applicability beside the prediction that it is of; see `xnee.with_applicability`."""
+        from xnee.applicability import with_applicability
+
+        return with_applicability(self._ds, where)
+
     def explain_map(
         self,
         model: NEEModel,
@@ -148,6 +160,7 @@ class OfMaps:
         permutations: int = 20,
         seed: int = 0,
         tile: int = 16,
+        cover: CoverRule = "static",
     ) -> xr.Dataset:
         """Attribute the NEE of this cube to drivers, cell by cell, lazily; see `xnee.explain_map`."""
         from xnee.explanation import explain_map
@@ -162,6 +175,7 @@ class OfMaps:
             permutations=permutations,
             seed=seed,
             tile=tile,
+            cover=cover,
         )
 
     def area_of_applicability(
@@ -173,11 +187,14 @@ class OfMaps:
         folds: xr.DataArray | None = None,
         seed: int = 0,
         tile: int = 64,
+        cover: CoverRule = "static",
     ) -> xr.Dataset:
         """Tell where this cube is unlike anything that the model learned from; see `xnee.area_of_applicability`."""
         from xnee.applicability import area_of_applicability
 
-        return area_of_applicability(self._ds, model, sites=sites, weights=weights, folds=folds, seed=seed, tile=tile)
+        return area_of_applicability(
+            self._ds, model, sites=sites, weights=weights, folds=folds, seed=seed, tile=tile, cover=cover
+        )
 
     def plot(
         self,

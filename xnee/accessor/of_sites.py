@@ -154,6 +154,7 @@ class OfSites:
         network: LSTMSpec | None = None,
         training: FitSpec | None = None,
         device: str = "cpu",
+        progress: bool = False,
     ) -> NEEModel:
         """Train an ensemble of LSTMs for each forest type on these sites; see `xnee.fit`."""
         from xnee.models.fitting import fit
@@ -172,6 +173,7 @@ class OfSites:
             network=network,
             training=training,
             device=device,
+            progress=progress,
         )
 
     def crossvalidate(
@@ -195,6 +197,7 @@ class OfSites:
         network: LSTMSpec | None = None,
         training: FitSpec | None = None,
         device: str = "cpu",
+        progress: bool = False,
     ) -> xr.Dataset:
         """Score models that never saw the sites, or months, that they predict; see `xnee.crossvalidate`."""
         from xnee.evaluation.crossval import crossvalidate
@@ -219,6 +222,7 @@ class OfSites:
             network=network,
             training=training,
             device=device,
+            progress=progress,
         )
 
     def evaluate(
@@ -232,6 +236,7 @@ class OfSites:
         target: xr.Dataset | None = None,
         baselines: Iterable[str] | None = None,
         alone: bool = False,
+        progress: bool = False,
     ) -> xr.Dataset:
         """Score a model on held-out months and on left-out sites of these towers; see `xnee.evaluate`."""
         from xnee.evaluation.skill import evaluate
@@ -246,6 +251,7 @@ class OfSites:
             target=target,
             baselines=baselines,
             alone=alone,
+            progress=progress,
         )
 
     def explain(

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from cyclopts import App, Parameter
 
+from xnee.cli.files import check_inputs
+from xnee.cli.words import in_shell_words
+
 __all__ = ["app", "main", "pairs"]
 
 app = App(
@@ -26,10 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Words of the command line; by default those of the process.
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    command, given, _ = app.parse_args(arguments)  # says by itself what is wrong with the words
+    commands = {name: run for name in app if not name.startswith("-") and (run := app[name].default_command)}
     try:
-        app(arguments)
+        if command in commands.values():  # and not --help
+            check_inputs(command, given.arguments)
+        command(*given.args, **given.kwargs)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # as the shell counts it
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
-        print(f"xnee: {error}", file=sys.stderr)
+        print(f"xnee: {in_shell_words(str(error), command, commands)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

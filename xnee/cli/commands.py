@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from xnee.cli.app import app, pairs
-from xnee.cli.files import check_free, open_file, write_file
+from xnee.cli.files import SearchFolder, SitesFile, beside, check_free, open_file, write_file
 
 
 @app.command
@@ -19,6 +19,7 @@ def towers(
     qc_min: float = 0.5,
     coverage_min: float = 0.8,
     nee: str = "NEE_VUT_REF",
+    overwrite: bool = False,
 ) -> None:
     """Read FLUXNET files into one NetCDF file of sites.
 
@@ -40,10 +41,12 @@ def towers(
         Share of a month's days or hours that must have a value, 0 to 1, where files are finer than monthly.
     nee
         Which of the files' NEE estimates to take.
+    overwrite
+        Whether a file of this name is replaced.
     """
     import xnee
 
-    check_free(out, suffixes=(".nc",))
+    check_free(out, suffixes=(".nc",), overwrite=overwrite)
     wanted = pairs(columns)
     ds = xnee.read_fluxnet(
         [str(file) for file in files], sites=sites, qc_min=qc_min, coverage_min=coverage_min, nee=nee
@@ -88,6 +91,7 @@ def climatology_cube(
     legend: Literal["MCD12C1", "MCD12Q1"] = "MCD12C1",
     region: Path | None = None,
     years: tuple[int, int] = (2000, 2001),
+    overwrite: bool = False,
 ) -> None:
     """Build a cube of mean years from the BIOME4 climatology and a land-cover map.
 
@@ -105,10 +109,12 @@ def climatology_cube(
         GeoJSON polygon; only forest inside counts.
     years
         First and last year of the time axis. The first is spin-up: its first months have no past.
+    overwrite
+        Whether a cube of this name is replaced.
     """
     import xnee
 
-    check_free(out, suffixes=(".zarr",))
+    check_free(out, suffixes=(".zarr",), overwrite=overwrite)
     drivers = xnee.read_biome4(climatology)
     step = float(drivers["lat"][1] - drivers["lat"][0])
     west, east = (float(v) for v in (drivers["lon"][0] - step / 2, drivers["lon"][-1] + step / 2))
@@ -126,7 +132,7 @@ def climatology_cube(
 
 @app.command
 def search(
-    sites: Path,
+    sites: SitesFile,
     *,
     out: Path,
     drivers: tuple[str, ...] | None = None,
@@ -187,17 +193,18 @@ def search(
 
 @app.command
 def fit(
-    sites: Path,
+    sites: SitesFile,
     *,
     out: Path,
     drivers: tuple[str, ...] | None = None,
-    search: Path | None = None,
+    search: SearchFolder | None = None,
     lags: int | None = None,
     members: int = 5,
     seed: int = 0,
     strategy: Literal["auto", "per-pft", "pooled", "fine-tuned"] = "auto",
     test_fraction: float | None = None,
     device: str = "cpu",
+    overwrite: bool = False,
 ) -> None:
     """Train an ensemble of LSTMs for each forest type on towers.
 
@@ -206,7 +213,7 @@ def fit(
     sites
         File that "xnee towers" wrote.
     out
-        Folder of the model; it must not exist.
+        Folder of the model.
     drivers
         Names of the vocabulary, e.g. --drivers TEMP PRE PAR; by default all in the file.
     search
@@ -224,10 +231,12 @@ def fit(
         Share of each site's last windows that training never sees; 0.2, or that of the search.
     device
         cpu or cuda.
+    overwrite
+        Whether a model of this name is replaced, once the new one is complete.
     """
     import xnee
 
-    check_free(out)
+    check_free(out, overwrite=overwrite)
     if search is not None and drivers is not None:
         msg = "a search brings its own drivers; give --search or --drivers, not both."
         raise ValueError(msg)
@@ -240,9 +249,32 @@ def fit(
         strategy=strategy,
         test_fraction=test_fraction,
         device=device,
+        progress=True,
     )
-    model.save(out)
+    with beside(out) as unfinished:
+        model.save(unfinished)
     print(model)
+
+
+@app.command
+def synthetic(*, out: Path, seed: int = 0, overwrite: bool = False) -> None:
+    """Write towers and a cube of the synthetic world, to try every command on. Nothing in them was measured.
+
+    Parameters
+    ----------
+    out
+        Folder for towers.zarr, cube.zarr and the true map, truth.zarr; made if it is not there.
+    seed
+        Which weather and noise.
+    overwrite
+        Whether those that are there are replaced.
+    """
+    from xnee.cli.demo import synthetic_world
+
+    for path, text in synthetic_world(out, seed=seed, overwrite=overwrite).items():
+        print(f"{path}: {text}")
+    print(f"Go on with: xnee fit {out / 'towers.zarr'} --out {out / 'model'}")
+    print(f"            xnee predict {out / 'cube.zarr'} {out / 'model'} --out {out / 'nee.nc'}")
 
 
 @app.command

@@ -9,7 +9,7 @@ from time import perf_counter
 import xarray as xr
 
 import xnee
-from xnee.cli.files import write_file
+from xnee.cli.files import check_free, write_file
 from xnee.cli.printing import print_budget, print_contribution
 from xnee.evaluation.skill import skill_table
 from xnee.grid import cell_area
@@ -17,7 +17,42 @@ from xnee.products.budget import budget
 from xnee.scores import Tally
 from xnee.sources.synthetic import synthetic_cube, synthetic_towers, true_nee
 
-__all__ = ["run_demo"]
+__all__ = ["run_demo", "synthetic_world"]
+
+
+def synthetic_world(out: Path, *, seed: int, overwrite: bool) -> dict[Path, str]:
+    """Write the world that the demo runs on.
+
+    Parameters
+    ----------
+    out
+        Folder; made if it is not there.
+    seed
+        Which weather and noise.
+    overwrite
+        Whether files that are there are replaced.
+
+    Returns
+    -------
+    dict
+        What each file holds, by path.
+
+    Raises
+    ------
+    FileExistsError
+        If one is there and not to be replaced.
+    """
+    paths = [out / f"{name}.zarr" for name in ("towers", "cube", "truth")]
+    if out.is_dir() or not out.exists():
+        out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        check_free(path, suffixes=(".zarr",), overwrite=overwrite)
+    sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
+    truth = true_nee(world).to_dataset(name="NEE").assign(forest_fraction=world["pft_fraction"].sum("pft"))
+    for path, ds in zip(paths, (sites, world, truth), strict=True):
+        write_file(ds, path)
+    months = f"{sites.sizes['site']} towers, {int(sites['NEE'].notnull().sum())} months of NEE"
+    return dict(zip(paths, (months, f"cube {dict(world.sizes)}", "the NEE that a perfect model maps"), strict=True))
 
 
 def run_demo(out: Path, *, seed: int) -> None:
@@ -39,11 +74,15 @@ def run_demo(out: Path, *, seed: int) -> None:
     _clear_demo(out)
     sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
     print(f"Synthetic world: {sites.sizes['site']} towers, cube {dict(world.sizes)}\n")
-    model = xnee.fit(sites, seed=seed)
+    model = xnee.fit(sites, seed=seed, progress=True)
     model.save(out / "model")
     print(model, "\n")
     scores = xnee.evaluate(
-        sites, model, folds=5, baselines=["PFT seasonal cycle", "site seasonal cycle", "random forest"]
+        sites,
+        model,
+        folds=5,
+        baselines=["PFT seasonal cycle", "site seasonal cycle", "random forest"],
+        progress=True,
     )
     write_file(scores, out / "skill.nc")
     print(skill_table(scores), "\n")

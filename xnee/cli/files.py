@@ -1,16 +1,146 @@
-"""Files that commands read and write: refused early, and under their final name only when complete."""
+"""Files that commands read and write: told apart, refused early, and under their final name only when complete."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import Parameter, signature
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
 
 import xarray as xr
 
+from xnee.cli.words import flag
 from xnee.unfinished import consolidate
 
-__all__ = ["check_free", "open_file", "write_file"]
+__all__ = [
+    "CalibrationFile",
+    "CubeFile",
+    "ModelFolder",
+    "ProductFile",
+    "SearchFolder",
+    "SitesFile",
+    "beside",
+    "check_free",
+    "check_inputs",
+    "open_file",
+    "write_file",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of file, by which the parameters of commands are marked.
+
+    Parameters
+    ----------
+    words
+        What it holds.
+    command
+        Who makes it.
+    names
+        Variables and dimensions by which a Dataset of this kind is known.
+    file
+        Of a folder, the file by which it is known.
+    """
+
+    words: str
+    command: str
+    names: frozenset[str] = frozenset()
+    file: str = ""
+
+
+_SITES = Kind(words="towers (site, time)", command="towers", names=frozenset({"site", "time"}))
+_CUBE = Kind(words="a cube (time, lat, lon)", command="cube", names=frozenset({"time", "pft_fraction"}))
+_MODEL = Kind(words="a model", command="fit", file="model.json")
+_SEARCH = Kind(words="a search", command="search", file="settings.json")
+_PRODUCT = Kind(words="a product", command="predict", names=frozenset({"NEE_total"}))
+_CALIBRATION = Kind(words="a calibration", command="calibrate", names=frozenset({"factor", "residual"}))
+_KINDS = (
+    _PRODUCT,
+    _CALIBRATION,
+    Kind(words="an area of applicability", command="applicability", names=frozenset({"DI", "AOA"})),
+    Kind(words="an explanation", command="explain", names=frozenset({"phi"})),
+    Kind(words="an explanation", command="explain", names=frozenset({"heat"})),
+    Kind(words="scores", command="evaluate", names=frozenset({"R2", "predictor"})),
+    Kind(words="a comparison", command="compare", names=frozenset({"bias", "other"})),
+    _SITES,
+    _CUBE,
+)
+"""Those that are Datasets; the first that fits."""
+
+SitesFile = Annotated[Path, _SITES]
+CubeFile = Annotated[Path, _CUBE]
+ModelFolder = Annotated[Path, _MODEL]
+SearchFolder = Annotated[Path, _SEARCH]
+ProductFile = Annotated[Path, _PRODUCT]
+CalibrationFile = Annotated[Path, _CALIBRATION]
+
+
+def check_inputs(command: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Refuse a file of the wrong kind before any work, and one that would be read and written at once.
+
+    What is not there, or is of no kind that is known here, is left to the functions, which say more.
+
+    Parameters
+    ----------
+    command
+        Its annotations say of what kind each file is to be.
+    given
+        Arguments by name.
+
+    Raises
+    ------
+    ValueError
+        With what the file holds, what is needed, and the order of the arguments where they were swapped.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    marks = {name: _mark(hint) for name, hint in hints.items()}
+    wanted = {name: kind for name, kind in marks.items() if kind and given.get(name) is not None}
+    found = {name: _kind_of(given[name]) for name in wanted}
+    order = [name for name in wanted if signature(command).parameters[name].kind is not Parameter.KEYWORD_ONLY]
+    for name, kind in wanted.items():
+        path, there = given[name], found[name]
+        if there and there is not kind:
+            held = "is the folder of" if path.is_dir() and path.suffix != ".zarr" else "holds"
+            what = f"{path} {held} {there.words}"
+        elif kind.names and path.is_file() and path.suffix not in (".nc", ".zarr"):
+            what = f"{path} is no .nc or .zarr"
+        else:
+            continue
+        swapped = name in order and there in [wanted[other] for other in order if other != name]
+        where = f": the order is {' '.join(order).upper()}" if swapped else ""
+        place = f" for {flag(name)}" if name not in order else ""
+        who = command.__name__.replace("_", "-")
+        msg = f"{what}; {who} needs {kind.words}{place}, made by xnee {kind.command}{where}."
+        raise ValueError(msg)
+    for name in wanted:
+        if given[name] == given.get("out"):
+            msg = f"{given[name]} would be read and written at once. Write to another name."
+            raise ValueError(msg)
+
+
+def _mark(hint: Any) -> Kind | None:
+    """Find the kind in an annotation, or in one that may be left out."""
+    parts = [mark for part in (hint, *get_args(hint)) for mark in getattr(part, "__metadata__", ())]
+    return next((part for part in parts if isinstance(part, Kind)), None)
+
+
+def _kind_of(path: Path) -> Kind | None:
+    """Tell what a file or folder is by what is in it; nothing if it is not there or not known."""
+    if path.is_dir() and not (path / "zarr.json").is_file() and path.suffix != ".zarr":
+        inside = next((kind for kind in (_MODEL, _SEARCH) if (path / kind.file).is_file()), None)
+        years = sorted(path.glob(f"{path.name}_[0-9][0-9][0-9][0-9].nc"))
+        return inside or (_kind_of(years[0]) if years else None)
+    try:
+        with open_file(path) as ds:
+            names = {*map(str, ds.variables), *map(str, ds.dims)}
+    except (ValueError, OSError):
+        return None
+    return next((kind for kind in _KINDS if kind.names <= names), None)
 
 
 def open_file(path: Path, chunks: dict[str, int] | None = None) -> xr.Dataset:
@@ -48,15 +178,17 @@ def open_file(path: Path, chunks: dict[str, int] | None = None) -> xr.Dataset:
         raise ValueError(msg) from error
 
 
-def check_free(out: Path, *, suffixes: tuple[str, ...] = ()) -> None:
+def check_free(out: Path, *, suffixes: tuple[str, ...] = (), overwrite: bool = False) -> None:
     """Refuse a target before any work.
 
     Parameters
     ----------
     out
-        File or folder that is to be made.
+        File, zarr store or folder of a model that is to be made.
     suffixes
         Endings that it may have; any by default.
+    overwrite
+        Whether one of the same kind that is there will be replaced.
 
     Raises
     ------
@@ -68,16 +200,49 @@ def check_free(out: Path, *, suffixes: tuple[str, ...] = ()) -> None:
     if suffixes and out.suffix not in suffixes:
         msg = f"{out} must end in {' or '.join(suffixes)}."
         raise ValueError(msg)
-    if out.exists():
-        msg = f"{out} exists already. Choose another name or remove it."
+    sign = _MODEL.file if not suffixes else "zarr.json" if out.suffix == ".zarr" else ""
+    if out.exists() and not (out / sign).is_file():
+        msg = f"{out} exists already and is something else than what would be written. Choose another name."
+        raise FileExistsError(msg)
+    if out.exists() and not overwrite:
+        msg = f"{out} exists already. Choose another name, or give --overwrite."
         raise FileExistsError(msg)
     if not out.absolute().parent.is_dir() or not os.access(out.absolute().parent, os.W_OK):
         msg = f"{out.absolute().parent} is not an existing, writable folder. Make it first."
         raise FileNotFoundError(msg)
 
 
+@contextmanager
+def beside(out: Path) -> Iterator[Path]:
+    """Give a name beside a target; what is made under it takes the target's place when the block ends well.
+
+    Parameters
+    ----------
+    out
+        Target; what is there stays until the new one is complete.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+    """
+    unfinished, replaced = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("part", "replaced"))
+    try:
+        yield unfinished
+        if out.is_dir():  # a folder cannot be renamed over another one
+            out.rename(replaced)
+        unfinished.replace(out)
+    except BaseException:
+        if replaced.exists() and not out.exists():
+            replaced.rename(out)
+        raise
+    finally:
+        for left in (unfinished, replaced):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
 def write_file(ds: xr.Dataset, out: Path) -> None:
-    """Write a Dataset; its name appears only when all of it is there.
+    """Write a Dataset; it takes its name, and the place of one that is there, only when all of it is written.
 
     Parameters
     ----------
@@ -94,8 +259,7 @@ def write_file(ds: xr.Dataset, out: Path) -> None:
     if out.suffix not in (".nc", ".zarr"):
         msg = f"{out} must end in .nc or .zarr."
         raise ValueError(msg)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with beside(out) as unfinished:
         if out.suffix == ".nc":
             ds.to_netcdf(unfinished, engine="netcdf4")
         else:
@@ -104,7 +268,3 @@ def write_file(ds: xr.Dataset, out: Path) -> None:
             free = ds.assign({name: ds[name].astype(object) for name in fixed})
             free.to_zarr(unfinished, zarr_format=3, consolidated=False)
             consolidate(unfinished)
-        unfinished.replace(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
-        raise

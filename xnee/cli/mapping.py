@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import xarray as xr
 
 from xnee.cli.app import app
-from xnee.cli.files import open_file
+from xnee.cli.files import CalibrationFile, CubeFile, ModelFolder, ProductFile, SitesFile, open_file
 from xnee.cli.printing import print_budget
+from xnee.products.ledger import Partial, check_target
+
+if TYPE_CHECKING:
+    from xnee import NEEModel
 
 
 @app.command
 def predict(
-    cube: Path,
-    model: Path,
+    cube: CubeFile,
+    model: ModelFolder,
     *,
     out: Path,
     tile: int | None = None,
@@ -24,6 +30,9 @@ def predict(
     regions: Path | None = None,
     append: bool = False,
     overwrite: bool = False,
+    calibration: CalibrationFile | None = None,
+    quantiles: tuple[float, ...] | None = None,
+    applicability: SitesFile | None = None,
     cluster: Literal["slurm", "pbs"] | None = None,
     jobs: int = 1,
     cores: int = 1,
@@ -54,6 +63,12 @@ def predict(
         Add the months that come after those of the product that is there.
     overwrite
         Whether a product of this name is replaced.
+    calibration
+        What "xnee calibrate" wrote: add NEE_low and NEE_high, the interval of each monthly value.
+    quantiles
+        Add these quantiles over members, 0 to 1, e.g. --quantiles 0.05 0.5 0.95.
+    applicability
+        The towers that the model was fitted on: add where the map is unlike anything that it learned from.
     cluster
         Take workers from this queue instead of the cores of this machine.
     jobs
@@ -73,13 +88,33 @@ def predict(
 
     # without chunks of dask: each tile reads the file itself, which is quickest
     drivers, fitted = open_file(cube), xnee.load_model(model)
+    if not Partial(target=out, append=append).folder.exists():  # else what was begun decides
+        check_target(out, split=split, overwrite=overwrite, append=append)
     print(xnee.plan(drivers, fitted, tile=tile, cover=cover, threads=jobs * cores if cluster else None))
     words = {"jobs": jobs, "cores": cores, "memory": memory, "walltime": walltime, "queue": queue, "account": account}
     with _workers(cluster, **words):
         predicted = xnee.predict(drivers, fitted, tile=tile, cover=cover)
+        if calibration is not None:
+            predicted = xnee.intervals(predicted, open_file(calibration).load())
+        if quantiles is not None:
+            predicted = xnee.member_quantiles(predicted, list(quantiles))
+        if applicability is not None:
+            where = _where(open_file(cube, chunks={}), fitted, open_file(applicability).load(), predicted, cover)
+            predicted = xnee.with_applicability(predicted, where)
         print(xnee.to_product(predicted, out, split=split, regions=regions, append=append, overwrite=overwrite))
     if split is None:
         print_budget(xnee.open_product(out))
+
+
+def _where(
+    cube: xr.Dataset, model: NEEModel, sites: xr.Dataset, predicted: xr.Dataset, cover: Literal["static", "by-year"]
+) -> xr.Dataset:
+    """Find the area of applicability in the tiles of a prediction."""
+    import xnee
+
+    nee = predicted["NEE"]
+    side = max(nee.chunksizes[dim][0] for dim in nee.dims if dim != "time")
+    return xnee.area_of_applicability(cube, model, sites=sites, tile=side, cover=cover)
 
 
 @contextmanager
@@ -97,7 +132,7 @@ def _workers(system: Literal["slurm", "pbs"] | None, **words: Any) -> Iterator[N
 
 
 @app.command
-def export(product: Path, *, out: Path, profile: Literal["ilamb"] = "ilamb", overwrite: bool = False) -> None:
+def export(product: ProductFile, *, out: Path, profile: Literal["ilamb"] = "ilamb", overwrite: bool = False) -> None:
     """Write a finished product as another tool reads it.
 
     Parameters
@@ -118,7 +153,7 @@ def export(product: Path, *, out: Path, profile: Literal["ilamb"] = "ilamb", ove
 
 @app.command
 def geotiff(
-    product: Path,
+    product: ProductFile,
     *,
     out: Path,
     statistic: Literal["annual", "years", "months", "trend"] = "annual",
@@ -146,7 +181,9 @@ def geotiff(
 
 
 @app.command
-def report(product: Path, *, out: Path, by: tuple[str, ...] = ("pft", "year"), regions: Path | None = None) -> None:
+def report(
+    product: ProductFile, *, out: Path, by: tuple[str, ...] = ("pft", "year"), regions: Path | None = None
+) -> None:
     """Print the budget of a product and draw its map.
 
     Parameters

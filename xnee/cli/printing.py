@@ -6,7 +6,7 @@ import xarray as xr
 
 from xnee.products.budget import budget, budget_table
 
-__all__ = ["print_budget", "print_contribution"]
+__all__ = ["print_budget", "print_calibration", "print_contribution"]
 
 
 def print_budget(product: xr.Dataset) -> None:
@@ -37,3 +37,25 @@ def print_contribution(why: xr.Dataset) -> None:
     print(f"Contribution of drivers, % of mean |Shapley value| ({why.attrs['method']}; rows sum to 100)")
     print(share.to_pandas().round(1).to_string())
     print(f"largest |prediction - base - sum| {float(abs(why['residual']).max()):.1e} g C m-2 month-1")
+
+
+def print_calibration(calibration: xr.Dataset) -> None:
+    """Print how often intervals held on left-out sites, as they come from the members and recalibrated, by type.
+
+    Parameters
+    ----------
+    calibration
+        As `xnee.calibrate` gives it.
+    """
+    kept = calibration.isel(pft=calibration["sites"].to_numpy() > 0)
+    table = kept[["sites", "n", "coverage_raw", "coverage", "width_raw", "width", "factor", "residual"]].to_dataframe()
+    table[["coverage_raw", "coverage"]] *= 100
+    table.columns = ["sites", "months", "inside, %", "recalibrated", "width", "recalibrated", "factor", "residual"]
+    table.index.name = None
+    about = calibration.attrs
+    print(f"Intervals of {about['level']:.0%} at sites left out ({about['scheme']}, {about['folds']} folds):")
+    print("share of months inside, mean over sites; widths and residual in g C m-2 month-1")
+    print(table.to_string(float_format="{:.1f}".format, formatters={"factor": "{:.2f}".format}))
+    few = [str(name) for name in kept["pft"].to_numpy() if not int(kept["own"].sel(pft=name))]
+    if few:
+        print(f"{', '.join(few)}: too few sites for a factor of their own; that of all types is taken.")

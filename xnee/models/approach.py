@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Literal, cast, get_args
 
 from xnee.models.lstm import LSTMSpec
@@ -53,8 +54,10 @@ class Approach:
     def __post_init__(self) -> None:
         """Check names and kinds."""
         if self.strategy not in STRATEGIES:
+            near = get_close_matches(str(self.strategy).lower().replace("_", "-"), [*STRATEGIES, "auto"], n=1)
             msg = (
                 f"strategy must be one of {STRATEGIES}, or 'auto' to let left-out sites decide; got {self.strategy!r}."
+                + (f" Did you mean {near[0]!r}?" if near else "")
             )
             raise ValueError(msg)
         for name, kind, value in (("network", LSTMSpec, self.network), ("training", FitSpec, self.training)):

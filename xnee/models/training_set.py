@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import xarray as xr
@@ -40,8 +40,8 @@ def temporal_split(samples: xr.Dataset, test_fraction: float) -> NDArray[np.bool
     ValueError
         If `test_fraction` is out of range.
     """
-    if not 0 <= test_fraction < 1:
-        msg = f"test_fraction must be at least 0 and below 1, got {test_fraction}."
+    if isinstance(test_fraction, bool) or not isinstance(test_fraction, int | float) or not 0 <= test_fraction < 1:
+        msg = f"test_fraction must be a number of at least 0 and below 1, got {test_fraction!r}."
         raise ValueError(msg)
     site, time = samples["site"].to_numpy(), samples["time"].to_numpy()
     train_mask = np.ones(site.size, dtype=bool)
@@ -71,9 +71,14 @@ def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: 
 
     Raises
     ------
+    TypeError
+        If `sites` is no Dataset.
     ValueError
         If there is no NEE, a site has no PFT or an unknown one, or no window is complete.
     """
+    if not isinstance(cast("object", sites), xr.Dataset):
+        msg = f"training needs towers as a Dataset, (site, time); got {type(sites).__name__}."
+        raise TypeError(msg)
     if "site" not in sites.dims or TARGET not in sites or "pft" not in sites.coords:
         msg = (
             f"training needs towers: (site, time) with {TARGET} and a coordinate pft (site); got dimensions "
@@ -84,7 +89,7 @@ def training_windows(sites: xr.Dataset, drivers: Iterable[str] | None, *, lags: 
     if nameless:
         msg = (
             f"{len(nameless)} sites have no forest type, e.g. {nameless[:3]}. Read them again with their site table: "
-            "read_fluxnet(..., sites=...), or --sites on the command line."
+            "read_fluxnet(..., sites=...)."
         )
         raise ValueError(msg)
     check_pfts(labels(sites["pft"]))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_beeswarm", "draw_contribution", "draw_lags", "spread_out"]
 
+_LEAST = 2.1
+"""Inches of height below which the words beside a colour bar would be cut off."""
+
 
 def draw_contribution(ds: xr.Dataset) -> Figure:
     """Draw the share of each driver by forest type, with its interval over sites where there is one.
@@ -64,7 +67,8 @@ def draw_beeswarm(ds: xr.Dataset) -> Figure:
     phi, x = (ds[name].transpose("sample", "driver").to_numpy() for name in ("phi", "x"))
     pft, drivers = labels(ds["sample_pft"]), labels(ds["driver"])
     types = [name for name in PFTS if (pft == name).any()]
-    figure, (axes,) = panels(1, len(types), width=1.2 + max(4.0, 2.6 * len(types)), height=1.2 + 0.3 * drivers.size)
+    width, height = 1.2 + max(4.0, 2.6 * len(types)), max(_LEAST, 1.2 + 0.3 * drivers.size)
+    figure, (axes,) = panels(1, len(types), width=width, height=height)
     drawn: Any = None
     for axis, name in zip(axes, types, strict=True):
         own = phi[pft == name]
@@ -76,10 +80,21 @@ def draw_beeswarm(ds: xr.Dataset) -> Figure:
         axis.axvline(0, color=GREY, lw=0.8)
         axis.set_yticks(range(order.size), drivers[order].tolist(), fontsize="small")
         axis.set_title(name, fontsize="medium")
-    bar = figure.colorbar(drawn, ax=axes.tolist(), ticks=[0, 1], label="value of the driver")
-    bar.ax.set_yticklabels(["low", "high"])
+    _bar(figure, drawn, axes, words="value of\nthe driver", ticks={0: "low", 1: "high"})
     figure.supxlabel("Shapley value, g C m$^{-2}$ month$^{-1}$ (negative: towards uptake)", fontsize="medium")
     return figure
+
+
+def _bar(
+    figure: Figure, drawn: Any, axes: NDArray[np.object_], *, words: str, ticks: dict[int, str] | None = None
+) -> None:
+    """Put a colour bar of the same width beside the panels, whatever the size of the figure."""
+    width, height = figure.get_size_inches()
+    bar = figure.colorbar(drawn, ax=axes.tolist(), pad=0.01, fraction=0.2 / width, aspect=height / 0.15)
+    bar.set_label(words, fontsize="small")
+    bar.ax.tick_params(labelsize="small")
+    if ticks:
+        bar.set_ticks(list(ticks), labels=list(ticks.values()))
 
 
 def spread_out(values: NDArray[np.floating], *, span: float, bins: int = 40) -> NDArray[np.float64]:
@@ -135,7 +150,7 @@ def draw_lags(ds: xr.Dataset) -> Figure:
     context = context if context is not None and float(context.max()) > 0 else None
     words = [f"-{lag}" if lag else "0" for lag in heat["lag"].to_numpy().tolist()]
     top = float(max(heat.max(), 0 if context is None else context.max()))
-    width, height = 1.2 + max(4.0, 2.4 * len(types)), 1.3 + 0.2 * len(drivers)
+    width, height = 1.2 + max(4.0, 2.4 * len(types)), max(_LEAST, 1.3 + 0.2 * len(drivers))
     figure, (axes,) = panels(1, len(types), width=width, height=height, sharey=True)
     drawn: Any = None
     for axis, pft in zip(axes, types, strict=True):
@@ -147,7 +162,7 @@ def draw_lags(ds: xr.Dataset) -> Figure:
         axis.set_xticks(range(table.shape[1]), [*words, "site"][: table.shape[1]], fontsize="small")
         axis.set_yticks(range(len(drivers)), drivers, fontsize="small")
         axis.set_title(pft, fontsize="medium")
-    figure.colorbar(drawn, ax=axes.tolist(), label="share of the prediction, %")
+    _bar(figure, drawn, axes, words="share of the\nprediction, %")
     note = "" if context is None else " (site: its long-term context)"
     figure.supxlabel(f"months before the target month{note}", fontsize="medium")
     return figure

@@ -192,7 +192,13 @@ class _Process:
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "xnee.models.search.workers", str(self.folder), json.dumps(self.words)]
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            process_group=0,  # Ctrl-C is for the parent, which stops them: not for imports of theirs
         )
 
     def feed(self, todo: deque[Stack], done: Queue[tuple[Stack, str]]) -> None:
