@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import dask
 import numpy as np
@@ -13,7 +12,7 @@ import xarray as xr
 from xnee.grid import cell_area
 from xnee.prediction import predict
 from xnee.prediction.tiles import Tile
-from xnee.products import netcdf, writing
+from xnee.products import netcdf, scheduling, writing
 from xnee.products.store import to_product
 from xnee.products.totals import carbon_states
 
@@ -39,6 +38,20 @@ class Meeting(Counting):
                 assert self.came.wait_for(lambda: self.calls >= self.wait[own], PATIENCE), "the others did not go on"
             self.now -= 1
         if own == self.fail_at:
+            msg = "no such driver here"
+            raise RuntimeError(msg)
+        return block
+
+
+class FailOnce:
+    """Fails at the first block that comes, in whatever process."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __call__(self, block):
+        if not self.file.exists():
+            self.file.touch()
             msg = "no such driver here"
             raise RuntimeError(msg)
         return block
@@ -76,40 +89,44 @@ def test_tiles_in_work_are_kept_when_another_fails(tmp_path):
     assert again.calls == 4 - watch.calls + 1
 
 
-def test_workers_that_come_later_are_given_tiles(monkeypatch):
-    threads, met = iter([2, 2, 2]), Meeting(wait=dict.fromkeys(range(1, 5), 5))
-    monkeypatch.setattr(writing, "_LOOK", 0.01)
-    monkeypatch.setattr(writing, "_threads", lambda: next(threads, 6))
-    assert len(list(writing._each(met, [{}] * 8))) == 8
-    assert met.most in (5, 6)
+@pytest.mark.slow  # a client that closes late on a busy machine would be taken by the tests after it
+@pytest.mark.parametrize("processes", [False, True])
+def test_tiles_on_a_cluster(tmp_path, processes):
+    from distributed import Client
+
+    whole = write(make_predicted(chunk=2), tmp_path / "whole.nc")
+    ilamb = write(make_predicted(chunk=2), tmp_path / "ilamb.nc", profile="ilamb")
+    with Client(processes=processes, n_workers=2, threads_per_worker=1, dashboard_address=None):
+        assert scheduling.threads() == 2
+        for name in "abc":
+            assert_same_values(write(make_predicted(chunk=2), tmp_path / f"{name}.nc"), whole)
+        assert_same_values(write(make_predicted().compute(), tmp_path / "memory.nc", tile=2), whole)
+        assert_same_values(write(make_predicted(chunk=2), tmp_path / "nee.nc", profile="ilamb"), ilamb)
+        with pytest.raises(RuntimeError, match="no such driver here") as failure:
+            write(make_predicted(chunk=2, watch=FailOnce(tmp_path / "failed")), tmp_path / "last.nc")
+        assert failure.value.__notes__[0].startswith("It happened in the tile of lat ")
+        assert failure.value.__notes__[0].count("lat ") == 1
+        assert_same_values(write(make_predicted(chunk=2), tmp_path / "last.nc"), whole)
 
 
-def test_a_scheduler_that_is_gone_is_told_by_its_tiles(monkeypatch):
-    def count():
-        if len(asked) == 2:
-            msg = "Timed out trying to connect to the scheduler"
-            raise OSError(msg)
-        asked.append(1)
-        return 2
+def test_one_at_a_time_is_in_the_thread_that_asks(tmp_path, monkeypatch):
+    real, seen = writing._write_tile, []
 
-    asked = []
-    monkeypatch.setattr(writing, "_threads", count)
-    assert len(list(writing._each(lambda _: time.sleep(0.01), [{}] * 5))) == 5
+    def spy(*arguments):
+        seen.append(threading.current_thread())
+        real(*arguments)
 
-
-def test_one_at_a_time_is_in_the_thread_that_asks():
-    seen = []
+    monkeypatch.setattr(writing, "_write_tile", spy)
     with dask.config.set(scheduler="synchronous"):
-        list(writing._each(lambda _: seen.append(threading.current_thread()), [{}] * 3))
+        write(make_predicted(), tmp_path / "nee.zarr")
     assert set(seen) == {threading.current_thread()}
 
 
-def test_fewer_tiles_than_threads_get_the_threads():
-    with dask.config.set(num_workers=8):
-        assert writing._options(3) == {"num_workers": 2}
-        assert writing._options(100) == {"num_workers": 1}
-    with dask.config.set(scheduler="synchronous"):
-        assert writing._options(3) == {}
+def test_fewer_tiles_than_threads_get_the_threads(tmp_path):
+    watch = Meeting(wait={1: 2})  # two chunks of a tile at once
+    with dask.config.set(num_workers=2):
+        write(make_predicted(lat=3, lon=9, watch=watch), tmp_path / "nee.zarr", tile=9)
+    assert watch.most == 2
 
 
 # sums from tiles

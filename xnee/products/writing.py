@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from contextvars import copy_context
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
-from dask.base import compute, get_scheduler
-from dask.config import get as dask_setting
-from dask.local import get_sync
-from dask.multiprocessing import get as get_processes
-from dask.system import CPU_COUNT
-from dask.threaded import get as get_threads
+from dask.base import compute
 from tqdm import tqdm
 
 from xnee.products.attributes import command
@@ -33,6 +26,7 @@ from xnee.products.cf import FILL
 from xnee.products.ground import ALL, ELSEWHERE, Regions
 from xnee.products.ledger import MONTHS, Partial
 from xnee.products.netcdf import months_at_once
+from xnee.products.scheduling import Parts, Region, Steps, make_each, threads
 from xnee.products.totals import add_states, carbon_states, close_states, no_states, to_file
 from xnee.unfinished import consolidate
 
@@ -45,11 +39,7 @@ _TIME: dict[str, Any] = {
 }
 _STORED = ("_FillValue", "dtype", "scale_factor", "add_offset")
 """What of the encoding of a variable changes its numbers."""
-_LOOK = 5.0
-"""Seconds after which a cluster is asked again how many threads it has."""
 _LITTLE = 16_000_000  # bytes: a disk with less is full for every purpose of ours
-
-Region = dict[str, slice]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +162,7 @@ def check_forest(job: Job) -> None:
     """
     if job.before is None:
         return
-    covers, few = ["pft_fraction", "forest_fraction"], _threads()
+    covers, few = ["pft_fraction", "forest_fraction"], threads()
     for places in (job.places[i : i + few] for i in range(0, len(job.places), few)):
         work = [(job.product[covers].isel(place), job.before[covers].isel(place)) for place in places]
         for place, (new, old) in zip(places, compute(*work), strict=True):  # type: ignore[no-untyped-call]
@@ -202,84 +192,44 @@ def write_tiles(job: Job, *, progress: bool) -> None:
     template = xr.open_zarr(job.partial.store, consolidated=False, chunks=None)
     places = job.places
     missing = [place for place in places if not job.partial.tile_done(place)]
-    options = _options(len(missing))
 
-    def make(place: Region) -> None:
-        tile, states = _compute(job, place, options)
+    def keep(place: Region, parts: Parts) -> None:
+        tile, states = parts
         if tile.variables:
             _write_tile(job.partial.store, template, tile, place)
         job.partial.note_tile(place, states)
 
+    done = make_each(missing, Steps(partial(_work, job), keep, partial(_told, job)))
     with tqdm(
         total=len(places), initial=len(places) - len(missing), desc="NEE", unit="tile", disable=not progress
     ) as bar:
-        for _ in _each(make, missing):
+        for _ in done:
             bar.update()
 
 
-def _threads() -> int:
-    """Count the tiles that the active scheduler can have in work at once."""
-    scheduler = get_scheduler()  # type: ignore[no-untyped-call]
-    if scheduler is get_sync:
-        return 1
-    client: Any = getattr(scheduler, "__self__", None)
-    if hasattr(client, "ncores"):
-        # one more than the cluster has threads: none waits while a tile is written
-        return max(1, int(sum(client.ncores().values()))) + 1
-    return int(dask_setting("num_workers", None) or CPU_COUNT)
-
-
-def _options(tiles: int) -> dict[str, int]:
-    """Say how dask computes a tile on this machine: on one thread, on more only where there are fewer tiles."""
-    own = get_scheduler() in (None, get_threads, get_processes)  # type: ignore[no-untyped-call]
-    return {"num_workers": max(1, _threads() // max(1, tiles))} if own else {}
-
-
-def _each(make: Callable[[Region], None], places: Sequence[Region]) -> Iterator[None]:
-    """Make tiles, a few at once: as soon as one is finished the next is begun."""
-    few = min(_threads(), len(places))
-    if few < 2:
-        for place in places:
-            make(place)
-            yield
-        return
-    waiting, running = deque(places), set[Future[None]]()
-    with ThreadPoolExecutor(len(places), "xnee-tile") as pool:  # it starts no more than are asked for
-        try:
-            while waiting or running:
-                for _ in range(min(few - len(running), len(waiting))):
-                    # in the context of the caller, where xarray and a cluster's client keep what is active
-                    running.add(pool.submit(copy_context().run, make, waiting.popleft()))
-                ended, running = wait(running, timeout=_LOOK, return_when=FIRST_COMPLETED)
-                for end in ended:
-                    end.result()
-                    yield
-                with suppress(Exception):  # of a scheduler that is gone the tiles in work will tell
-                    few = _threads()  # workers of a cluster come and go
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _compute(job: Job, place: Region, options: Mapping[str, int]) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Compute a tile together with its carbon states, so that both share one prediction."""
-    bare = [name for name in job.maps if "time" not in job.product[name].dims]
+@contextmanager
+def _told(job: Job, places: Sequence[Region]) -> Iterator[None]:
+    """Say of a failure which tile it is of."""
     try:
-        (share,) = compute(job.forest.isel(place).max(), **options)  # type: ignore[no-untyped-call]
-        if float(share) > 0:
-            work = _work(job, place)
-        else:
-            work = (job.product[bare].isel(place) if bare else xr.Dataset(), None)
-        tile, states = compute(*work, **options)  # type: ignore[no-untyped-call]
+        yield
     except Exception as error:
+        where = "; ".join(_place(job.product, place) for place in places)
         error.add_note(
-            f"It happened in the tile of {_place(job.product, place)}. Finished tiles are kept: the same command goes "
-            "on from here."
+            f"It happened in the tile of {where}. Finished tiles are kept: the same command goes on from here."
         )
         raise
-    return tile, states
 
 
-def _work(job: Job, place: Region) -> tuple[xr.Dataset, xr.Dataset | None]:
+def _work(job: Job, places: Sequence[Region], options: Mapping[str, int]) -> list[Parts]:
+    """Look at the forest of tiles; give what is to be computed of each: maps and carbon states, of one prediction."""
+    forest = compute(*(job.forest.isel(place).max() for place in places), **options)  # type: ignore[no-untyped-call]
+    return [_work_of(job, place, forest=float(share) > 0) for place, share in zip(places, forest, strict=True)]
+
+
+def _work_of(job: Job, place: Region, *, forest: bool) -> Parts:
+    if not forest:
+        bare = [name for name in job.maps if "time" not in job.product[name].dims]
+        return (job.product[bare].isel(place) if bare else xr.Dataset()), None
     tile = job.product[job.maps].isel(place)
     if job.source is None:
         return tile, None
