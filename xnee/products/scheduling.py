@@ -136,31 +136,40 @@ def _on_cluster(client: Client, places: Sequence[Region], steps: Steps) -> Itera
     Those are one graph. Graphs of single tiles beside each other would share names of tasks that dask has fused in
     another way in each, and its scheduler fails or waits for ever (dask#9888).
     """
-    from distributed import as_completed as as_they_come
-
     waiting = deque(places)
     while waiting:
         # asked each time: workers come and go
         some = [waiting.popleft() for _ in range(min(len(waiting), _EACH * threads()))]
         with steps.told(some):
             work = steps.work(some, {})
-        running = {}
-        for place, tile, states in _begun(client, some, work):
-            if isinstance(tile, xr.Dataset):  # it was in memory
-                steps.keep(place, (tile, states))
+        flat = client.compute([part for pair in work for part in pair])  # type: ignore[no-untyped-call]
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+        try:
+            for number in _as_they_come([tile for tile, _ in pairs]):
+                with steps.told([some[number]]):
+                    parts = client.gather(pairs[number])  # type: ignore[no-untyped-call]
+                _release(pairs[number])
+                steps.keep(some[number], parts)
                 yield
-            else:
-                running[tile] = place, states
-        for future in as_they_come(list(running)):  # type: ignore[no-untyped-call]
-            place, states = running.pop(future)
-            with steps.told([place]):
-                parts = client.gather((future, states))  # type: ignore[no-untyped-call]
-            del future, states  # what is kept here need not stay on its worker
-            steps.keep(place, parts)
-            yield
+        finally:
+            # nothing may stay on the cluster: what it has under a name it takes for whatever has that name next
+            _release(flat)
 
 
-def _begun(client: Client, places: Sequence[Region], work: Sequence[Parts]) -> list[tuple[Region, Any, Any]]:
-    """Hand work to a cluster; give a future for each part that was to be computed, others as they are."""
-    parts = client.compute([part for pair in work for part in pair])  # type: ignore[no-untyped-call]
-    return list(zip(places, parts[::2], parts[1::2], strict=True))
+def _as_they_come(tiles: Sequence[Any]) -> Iterator[int]:
+    """Give the numbers of tiles: first of those that were in memory and are no futures, then of each that is there."""
+    from distributed import Future, as_completed
+
+    futures = {tile: number for number, tile in enumerate(tiles) if isinstance(tile, Future)}
+    yield from (number for number, tile in enumerate(tiles) if not isinstance(tile, Future))
+    for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+        yield futures[future]
+
+
+def _release(parts: Sequence[Any]) -> None:
+    """Let a cluster forget futures, once or again."""
+    from distributed import Future
+
+    for part in parts:
+        if isinstance(part, Future):
+            part.release()  # type: ignore[no-untyped-call]
