@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with towers/ and grids/")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the figures")
-    parser.add_argument("--strategy", default="fine-tuned", help="as of xnee.fit; auto takes longer, and takes this one here")
+    parser.add_argument("--strategy", default="fine-tuned", help="as of xnee.fit; auto chooses this one")
     parser.add_argument("--folds", type=int, default=10, help="groups of sites that are left out in turn")
     parser.add_argument("--part", choices=["towers", "china", "both"], default="both")
     options = parser.parse_args()

@@ -58,9 +58,9 @@ def test_shares_of_a_projected_map_are_of_the_ground_not_of_the_drawing(made, cu
         for i, j in np.ndindex(3, 4):
             own = float(ds["pft_fraction"][k, i, j]) * area[i, j]
             ground += own
-            for t in range(2, 26):
+            for t in range(12, 24):  # the year of which all months have a past
                 if own > 0:
-                    carbon = float(flux[k, t, i, j]) * own * 1e-12 / 2
+                    carbon = float(flux[k, t, i, j]) * own * 1e-12
                     outside, inside = (
                         (outside + carbon, inside) if index[k, t, i, j] > limit[k] else (outside, inside + carbon)
                     )

@@ -127,3 +127,13 @@ def test_an_area_of_something_else_is_refused(maps, change, message):
 def test_a_fingerprint_that_is_not_told_is_not_compared(maps):
     predicted, where = maps
     assert "AOA" in with_applicability(predicted, where.drop_attrs(deep=False))
+
+
+def test_another_forest_is_refused_where_it_is_computed(maps):
+    predicted, where = maps
+    turned = predicted["pft_fraction"].roll(pft=1)
+    both = with_applicability(predicted, where.assign(pft_fraction=turned))
+    with pytest.raises(ValueError, match="of another forest than the map: the share of a type in a cell differs"):
+        both["DI"].compute()
+    same = with_applicability(predicted, where.assign(pft_fraction=predicted["pft_fraction"].compute()))
+    np.testing.assert_array_equal(same["DI"], where["DI"].transpose(*same["DI"].dims))

@@ -156,6 +156,10 @@ def test_intervals_quantiles_and_applicability_stand_in_the_product(road, capsys
     there = product["NEE"].notnull()
     assert bool(((product["NEE_low"] < product["NEE"]) == there).all())
     assert bool((product["AOA"].notnull() == there).all())
+    words = ("--out", road / "report", "--calibration", road / "sure.nc")
+    assert run("report", road / "nee.nc", *words) == 0
+    assert "90 %: interval of the true total" in capsys.readouterr().out
+    assert "NEE_total_low (Tg C yr-1)" in (road / "report" / "budget.csv").read_text()
 
 
 def test_the_synthetic_world_is_written_as_files(tmp_path, capsys):

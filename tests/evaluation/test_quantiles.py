@@ -104,3 +104,8 @@ def test_what_has_no_members_has_no_quantiles(predicted):
         member_quantiles(predicted.isel(member=[0]), [0.5])
     with pytest.raises(ValueError, match=r"NEE_member is missing\. A product holds no members"):
         member_quantiles(predicted.drop_vars("NEE_member"), [0.5])
+
+
+def test_other_levels_take_the_place_of_those_that_are_there(predicted):
+    twice = member_quantiles(member_quantiles(predicted, LEVELS), [0.1, 0.9])
+    xr.testing.assert_identical(twice.compute(), member_quantiles(predicted, [0.1, 0.9]).compute())

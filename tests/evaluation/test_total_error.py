@@ -5,6 +5,7 @@ import xarray as xr
 from scipy.stats import t as student
 
 from xnee.evaluation.crossval import crossvalidate
+from xnee.evaluation.intervals import calibrate
 from xnee.evaluation.total_error import total_interval
 from xnee.models.fitting import fit
 from xnee.models.training import FitSpec
@@ -110,9 +111,11 @@ def slow(cv, area, level, years):
         s, df = (np.std(own, ddof=1), len(own) - 1) if len(own) > 1 else (0, 0)
         if len(own) < 5 and s <= everyone:
             s, df = everyone, len(mean_year) - 1
-        mine = [(area[name] * 1e-6 * s / np.sqrt(max(len(own), 1)), df)]
+        every = [e for _, e in mean_year.values()]
+        size = s / np.sqrt(len(own)) if own else s * np.sqrt(1 + 1 / len(every))
+        mine = [(area[name] * 1e-6 * size, df)]
         mine += [(area[name] * 1e-6 * np.sqrt(squares / degrees / years), degrees)]
-        bias = area[name] * 1e-6 * np.mean(own) if own else 0.0
+        bias = area[name] * 1e-6 * np.mean(own or every)
         parts, shift = parts + mine, shift + bias
         result[name] = (bias, half(mine, level))
     result["forest"] = (shift, half(parts, level))
@@ -155,6 +158,19 @@ def test_each_year_of_a_budget_has_its_interval():
     assert width[20] < width[1] == pytest.approx(float(alone["NEE_forest_high"] - alone["NEE_forest_low"]))
 
 
+def test_a_calibration_holds_what_the_total_needs():
+    rng = np.random.default_rng(9)
+    cv = left_out({"DBF": rng.normal(0, 100, 12), "EBF": rng.normal(50, 200, 6)}, years=2)
+    cv = cv.assign(spread=("sample", np.full(cv.sizes["sample"], 10.0)))
+    xr.testing.assert_identical(total_interval(totals(), calibrate(cv)), total_interval(totals(), cv))
+
+
+def test_an_error_that_all_towers_share_is_that_of_a_type_without_towers_too():
+    cv = left_out({"DBF": 400 + np.arange(10.0), "ENF": 400 - np.arange(10.0)}, years=2)
+    found = total_interval(totals(), cv)
+    assert float(found["error_mean"].sel(pft="EBF")) == pytest.approx(400)
+
+
 # --- rules
 
 
@@ -172,8 +188,10 @@ def test_few_towers_take_the_deviation_of_all_unless_their_own_is_larger():
     rng = np.random.default_rng(2)
     cv = left_out({"ENF": rng.normal(0, 100, 20), "MF": [3.0, 3.1], "EBF": [-900.0, 900.0]}, years=1)
     found = total_interval(totals(), cv)
-    everyone = float(found["error_se"].sel(pft="DNF"))  # no tower: as sure as one
-    assert float(found["error_mean"].sel(pft="DNF")) == 0
+    # no tower: one more of the 24
+    everyone = float(found["error_se"].sel(pft="DNF")) / np.sqrt(1 + 1 / 24)
+    mean = found["error_mean"].sel(pft=["ENF", "MF", "EBF"]) * found["sites"].sel(pft=["ENF", "MF", "EBF"])
+    assert float(found["error_mean"].sel(pft="DNF")) == pytest.approx(float(mean.sum()) / 24)
     assert float(found["error_se"].sel(pft="MF")) == pytest.approx(everyone / np.sqrt(2))
     assert float(found["error_se"].sel(pft="EBF")) == pytest.approx(900)
     assert found["own"].values.tolist() == [0, 0, 1, 1, 0]

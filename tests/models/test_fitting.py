@@ -331,13 +331,13 @@ def test_a_known_formula_is_learned(towers):
         (
             lambda ds: ds.assign_coords(pft=("site", [""] * 5)),
             {},
-            r"5 sites have no forest type.*--sites on the command",
+            r"5 sites have no forest type.*read_fluxnet\(..., sites=...\)",
         ),
         (lambda ds: ds, {"members": 0}, "members must be at least 1"),
         (lambda ds: ds, {"members": 2.5}, "members must be at least 1, a whole number; got 2.5"),
         (lambda ds: ds, {"strategy": "best"}, r"strategy must be one of .*'auto' to let left-out sites decide"),
         (lambda ds: ds, {"strategy": {"GRA": None}}, r"a PFT must be one of.*'GRA'"),
-        (lambda ds: ds, {"test_fraction": 1.0}, "test_fraction must be at least 0 and below 1"),
+        (lambda ds: ds, {"test_fraction": 1.0}, "test_fraction must be a number of at least 0 and below 1"),
         (lambda ds: ds, {"lags": 40}, "no complete window of 41 months was found in 180 site-months"),
     ],
 )

@@ -30,3 +30,10 @@ def test_a_constant_driver_is_always_zero():
 def test_scaling_the_target_back():
     scaler = Scaler.of(np.zeros((3, 1, 1)), np.array([-20.0, 0.0, 20.0]))
     assert scaler.to_target(np.array([0.0, 1.0])).tolist() == pytest.approx([0, 400**0.5 * (2 / 3) ** 0.5])
+
+
+def test_whole_numbers_of_rain_have_a_logarithm_that_is_none():
+    rain = np.array([[0], [5], [90]])
+    np.testing.assert_allclose(encode(rain, ["PRE"]), np.log1p(rain / 10))
+    assert encode(rain.astype("f4"), ["PRE"]).dtype == "f4"
+    assert np.isnan(encode(np.array([[np.nan]]), ["PRE"])).all()

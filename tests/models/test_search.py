@@ -327,7 +327,7 @@ def test_the_outer_test_needs_the_same_towers_and_months_held_out(made):
         ({"seed": -1}, "seed must be a whole number from 0 on"),
         ({"seed": 0.5}, "seed must be a whole number from 0 on"),
         ({"workers": 0}, "workers at least 1"),
-        ({"test_fraction": 1.0}, "test_fraction must be at least 0 and below 1"),
+        ({"test_fraction": 1.0}, "test_fraction must be a number of at least 0 and below 1"),
         ({"device": "tpu"}, "device must be 'cpu'"),
         ({"lags": 40}, "no complete window"),
     ],

@@ -153,10 +153,10 @@ def test_other_regions_of_a_product_have_no_spread(product, predicted):
 
 def test_table_has_a_row_for_each_region_and_says_how_it_closes(predicted):
     lines = budget_table(budget(predicted, by=("pft", "year"), regions=SQUARES)).splitlines()
-    assert lines[3].split()[-6:] == ["forest", "area,", "1e4", "km2", "predicted,", "%"]
-    assert lines[4].startswith("West land 2001 ")
-    assert lines[4].split()[-1] == "100.0"
-    assert len(lines) == 4 + 3 * 2 + 1
+    assert lines[4].split()[-6:] == ["forest", "area,", "1e4", "km2", "predicted,", "%"]
+    assert lines[5].startswith("West land 2001 ")
+    assert lines[5].split()[-1] == "100.0"
+    assert len(lines) == 5 + 3 * 2 + 1
     assert lines[-1].startswith("Closes: sum of the regions and elsewhere against the whole: NEE 0.0000 % off")
 
 

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from xnee.applicability.dissimilarity import Neighbourhood
 from xnee.applicability.points import Points, check_weights, said_of, weights_of
 from xnee.explanation import explain
-from xnee.explanation.cells import Ground, context_of, ground_of
+from xnee.explanation.cells import Ground, by_tile, context_of, ground_of
 from xnee.explanation.checks import check_counts, check_kinds, check_seed
 from xnee.explanation.networks import networks_of
 from xnee.models.model import NEEModel
 from xnee.models.training import threads
 from xnee.models.training_set import same_windows, training_windows
 from xnee.prediction.cover import CoverRule
-from xnee.prediction.reading import in_memory
 from xnee.variables import labels
 from xnee.windowing import complete, stack_drivers
 
@@ -108,8 +107,7 @@ def area_of_applicability(
     drivers, space, fraction = list(model.window.drivers), ground.space, ground.fraction
     known = _neighbourhoods(sites, model, ground.cover.pfts, weights, folds, seed=seed)
     blocks = dict.fromkeys(space, tile)
-    if any(not in_memory(ds[name]) and ds[name].chunks is None for name in drivers):  # opened, not read: tile by tile
-        ds = ds.chunk({"time": -1, **blocks})
+    ds = by_tile(ds, drivers, blocks)
     x = stack_drivers(ds, drivers).transpose(*space, "time", "driver").astype("f4")
     context = context_of(ds, model).transpose(*space, "statistic", "driver").astype("f4")
     task = _Task({place: (points, near) for place, (points, near, _) in known.items()}, model.window.length)

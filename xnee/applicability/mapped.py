@@ -7,11 +7,14 @@ from itertools import accumulate
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xnee.variables import TARGET, labels
 
-__all__ = ["with_applicability"]
+__all__ = ["of_same_forest", "with_applicability"]
 
+_APART = 1e-5
+"""Shares of a cell that are still the same after having been in a file."""
 _FACTS = ("weights", "seed", "folds")
 
 
@@ -38,7 +41,7 @@ def with_applicability(predicted: xr.Dataset, where: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If either lacks what it should hold, or the two are not of the same cells, months, types, model and cover, or
+        If either lacks what it should hold, or the two are not of the same cells, months, types, model and forest, or
         tiles of `where` would have to be computed again and again for those of the map.
 
     Examples
@@ -59,6 +62,8 @@ def with_applicability(predicted: xr.Dataset, where: xr.Dataset) -> xr.Dataset:
     maps = {}
     for name, dims in (("DI", ("pft", *predicted[TARGET].dims)), ("AOA", predicted[TARGET].dims)):
         found = _cut_alike(where[name].transpose(*dims), predicted[TARGET])
+        if name == "DI":
+            found = of_same_forest(found, predicted, where)
         maps[name] = (dims, found.data, {**where[name].attrs, "units": "1"})
     threshold = where["threshold"].to_numpy().astype("f8")
     maps["DI_threshold"] = (("pft",), threshold, {**where["threshold"].attrs, "units": "1"})
@@ -95,6 +100,54 @@ def _check_same(predicted: xr.Dataset, where: xr.Dataset) -> None:
                 "with the same."
             )
             raise ValueError(msg)
+
+
+def of_same_forest(index: xr.DataArray, predicted: xr.Dataset, where: xr.Dataset) -> xr.DataArray:
+    """Give the index back, refusing another forest than the map's wherever and whenever it is computed.
+
+    What the drivers were is not compared: a map does not hold them.
+
+    Parameters
+    ----------
+    index
+        ``DI`` of `where`, with all types in one chunk.
+    predicted, where
+        As of `with_applicability`. An area that does not tell its ``pft_fraction`` is not compared.
+
+    Returns
+    -------
+    xarray.DataArray
+        `index`, lazy where it is; computing a block raises ValueError where the share of a type differs there.
+    """
+    if "pft_fraction" not in where:
+        return index
+    space = [dim for dim in index.dims if dim not in ("pft", "time")]
+    cut = {dim: index.chunksizes[dim] for dim in space} | {"pft": -1} if index.chunks is not None else {}
+    shares = [ds["pft_fraction"].variable.transpose(*space, "pft") for ds in (predicted, where)]
+    checked: xr.DataArray = xr.apply_ufunc(
+        _same_forest,
+        index,
+        *(share.chunk(cut) if cut else share for share in shares),
+        input_core_dims=[["pft"]] * 3,
+        output_core_dims=[["pft"]],
+        dask="parallelized",
+        output_dtypes=[index.dtype],
+        keep_attrs=True,
+    )
+    return checked.transpose(*index.dims)
+
+
+def _same_forest(
+    index: NDArray[np.floating], own: NDArray[np.floating], other: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    apart = np.abs(np.nan_to_num(own) - np.nan_to_num(other)).max(initial=0)
+    if apart > _APART:
+        msg = (
+            "the area of applicability is of another forest than the map: the share of a type in a cell differs by up "
+            f"to {apart:.2g}. Take both of the same cube."
+        )
+        raise ValueError(msg)
+    return index
 
 
 def _cut_alike(found: xr.DataArray, like: xr.DataArray) -> xr.DataArray:

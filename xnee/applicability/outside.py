@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xnee.applicability.mapped import of_same_forest
 from xnee.explanation.checks import check_dataset
 from xnee.products.axes import crs_of, space_of, with_area
 from xnee.variables import labels
@@ -32,7 +33,8 @@ def outside_share(where: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         Over ``pft`` (five types and ``"all"``): ``area``, m2 of forest on the WGS84 ellipsoid, and ``area_outside``, %,
         of its months (where the cover changes by year: of the mean cover); ``NEE_inside`` and ``NEE_outside``, Tg C per
         year, positive into the atmosphere; ``NEE_share_outside``, %, of the sum of absolute monthly fluxes (fluxes of
-        both signs would cancel).
+        both signs would cancel). All but ``area`` are of whole calendar years, as a budget is, or of all months that
+        there are where no year has twelve.
 
     Raises
     ------
@@ -50,25 +52,38 @@ def outside_share(where: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     space = _check_same(where, predicted)
     area = with_area(predicted[list(space)].assign_attrs(predicted.attrs), crs_of(predicted), chunks={})["area"]
     ground = where["pft_fraction"] * area.drop_vars(["lat", "lon"] if "y" in space else [])  # (pft, lat, lon), m2
-    index, flux = where["DI"], predicted["NEE_member"].mean("member", skipna=False)
+    index = where["DI"].chunk(pft=-1) if where["DI"].chunks is not None else where["DI"]
+    index, flux = of_same_forest(index, predicted, where), predicted["NEE_member"].mean("member", skipna=False)
     known = index.notnull() & flux.notnull()
     outside = known & (index > where["threshold"])
     carbon = (flux * ground).where(known, 0.0) * 1e-12  # Tg in a month
-    every = ("time", *space)
-    size, months = abs(carbon), known.any(space).sum("time")
-    parts = xr.Dataset(
+    size = abs(carbon)
+    monthly = xr.Dataset(
         {
-            "area": ground.sum(space),
-            "months": ground.where(known, 0.0).sum(every),
-            "months_outside": ground.where(outside, 0.0).sum(every),
-            "total": carbon.sum(every),
-            "total_outside": carbon.where(outside, 0.0).sum(every),
-            "size": size.sum(every),
-            "size_outside": size.where(outside, 0.0).sum(every),
-            "years": (months / 12).where(months > 0),
+            "there": known.any(space),
+            "months": ground.where(known, 0.0).sum(space),
+            "months_outside": ground.where(outside, 0.0).sum(space),
+            "total": carbon.sum(space),
+            "total_outside": carbon.where(outside, 0.0).sum(space),
+            "size": size.sum(space),
+            "size_outside": size.where(outside, 0.0).sum(space),
         }
     )
-    return _shares(parts.reset_coords(drop=True).compute())
+    parts = monthly.assign(area=ground.sum(space)).reset_coords(drop=True).compute()
+    return _shares(_added(parts.drop_vars("area")).assign(area=parts["area"]))
+
+
+def _added(monthly: xr.Dataset) -> xr.Dataset:
+    """Add months up: those of whole calendar years, or all of them where no year is whole.
+
+    The months that lack their past are the same ones of the year, so that part of a year would be no mean of it.
+    """
+    there = monthly["there"]
+    whole = there.groupby("time.year").map(lambda year: xr.zeros_like(year) | (year.sum("time") == 12))
+    counted = whole.where(whole.any("time"), there)
+    months = counted.sum("time")
+    sums = monthly.drop_vars("there").where(counted, 0.0).sum("time")
+    return sums.assign(years=(months / 12).where(months > 0))
 
 
 def _check_same(where: xr.Dataset, predicted: xr.Dataset) -> tuple[str, str]:
@@ -78,7 +93,8 @@ def _check_same(where: xr.Dataset, predicted: xr.Dataset) -> tuple[str, str]:
         if not {"pft", "time"} <= dims or not ({"lat", "lon"} <= dims or {"y", "x"} <= dims):
             msg = (
                 f"outside_share needs maps {name} (pft, time, lat, lon) or (pft, time, y, x), first of "
-                f"area_of_applicability, then of predict; got {dict(ds.sizes)} with {list(ds.data_vars)}."
+                f"area_of_applicability, then of predict (a product has no members); got "
+                f"{dict(ds.sizes)}, {list(ds.data_vars)}."
             )
             raise ValueError(msg)
     space = space_of(where["DI"])

@@ -182,7 +182,12 @@ def geotiff(
 
 @app.command
 def report(
-    product: ProductFile, *, out: Path, by: tuple[str, ...] = ("pft", "year"), regions: Path | None = None
+    product: ProductFile,
+    *,
+    out: Path,
+    by: tuple[str, ...] = ("pft", "year"),
+    regions: Path | None = None,
+    calibration: CalibrationFile | None = None,
 ) -> None:
     """Print the budget of a product and draw its map.
 
@@ -196,12 +201,17 @@ def report(
         What to add up by: pft, region, year, season or month.
     regions
         GeoJSON of regions.
+    calibration
+        What "xnee calibrate" wrote: totals by pft, or by pft and year, get the interval that left-out towers tell.
     """
     import xnee
 
     ds = xnee.open_product(product)
     out.mkdir(parents=True, exist_ok=True)
     total = xnee.budget(ds, by=by, regions=regions)
+    if calibration is not None:
+        errors = open_file(calibration).load()
+        total = xnee.total_interval(total, errors, level=float(errors.attrs["level"]))
     # sums over types or regions would be repeated in every row, and added up once more by who reads the file
     rows = total[[name for name in total.data_vars if set(total[name].dims) == set(total["NEE_total"].dims)]]
     units = {name: f"{name} ({rows[name].attrs['units']})" for name in rows.data_vars if "units" in rows[name].attrs}

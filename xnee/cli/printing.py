@@ -54,7 +54,8 @@ def print_calibration(calibration: xr.Dataset) -> None:
     table.index.name = None
     about = calibration.attrs
     print(f"Intervals of {about['level']:.0%} at sites left out ({about['scheme']}, {about['folds']} folds):")
-    print("share of months inside, mean over sites; widths and residual in g C m-2 month-1")
+    print("share of months inside, mean over sites; widths and residual in g C m-2 month-1. Shares and widths are of")
+    print("towers that factor and residual do not know; the factor and the residual of the last columns are for maps.")
     print(table.to_string(float_format="{:.1f}".format, formatters={"factor": "{:.2f}".format}))
     few = [str(name) for name in kept["pft"].to_numpy() if not int(kept["own"].sel(pft=name))]
     if few:

@@ -10,7 +10,7 @@ import xarray as xr
 
 __all__ = ["NETWORKS", "check_same_networks", "plain"]
 
-NETWORKS = ("drivers", "lags", "members", "strategy")
+NETWORKS = ("drivers", "lags", "members", "strategy", "context", "towers")
 """What the networks of a cross-validation and of a map must have in common; each is compared where both tell it."""
 
 
@@ -60,6 +60,10 @@ def _of_map(predicted: xr.Dataset) -> dict[str, object]:
     strategy = card.get("strategy") or provenance.get("strategy") or inferred
     # a search decides for each type, which crossvalidate can only be given as a strategy by type
     told["strategy"] = "by type" if strategy == "searched" else strategy
+    if provenance.get("sites"):
+        told["towers"] = len(provenance["sites"])
+    if "context" in provenance.get("settings", {}):
+        told["context"] = str(provenance["settings"]["context"])
     return told | ({"drivers": _together(card["drivers"])} if "drivers" in card else {})
 
 

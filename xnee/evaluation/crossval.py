@@ -96,8 +96,8 @@ def crossvalidate(
         interannual) by those; ``R2_se``, ``R2_low``, ``R2_high`` (5 and 95 %) and the same of RMSE from draws of
         sites; ``predicted (predictor, sample)``, ``NEE (sample)`` and ``fold (sample)``. The first predictor is
         ``"xnee"``; ``spread (sample)`` is the standard deviation over its members, missing with one. ``attrs`` tell the
-        scheme and what networks read and how they were made (drivers, lags, members, strategy); of ``"knndm"`` also
-        how well distances match (km).
+        scheme and what networks read and how they were made (drivers, lags, members, strategy,
+        context, number of towers); of ``"knndm"`` also how well distances match (km).
 
     Raises
     ------
@@ -151,6 +151,7 @@ def crossvalidate(
     # by these a calibration knows the maps that it is for
     notes |= {"drivers": ", ".join(labels(samples["driver"])), "lags": samples.sizes["lag"] - 1}
     notes |= {"strategy": strategy if isinstance(strategy, str) else "by type"}
+    notes |= {"context": str(context), "towers": int(np.unique(labels(samples["site"])).size)}
     notes |= {"test_fraction": test_fraction} if scheme == "temporal" else {}
     scores = score_predictors(samples, predicted).assign(spread=("sample", spread, _SPREAD))
     return scores.assign_coords(fold=("sample", fold)).assign_attrs(notes)

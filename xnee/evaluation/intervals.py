@@ -87,7 +87,7 @@ def calibrate(cv: xr.Dataset, *, level: float = 0.9) -> xr.Dataset:
         ``ratio`` of RMSE to root mean square spread, and ``ratio_site`` of the sites' long-term means; counts
         ``sites`` and ``n``; ``own``, 0 where a type has too few sites, fewer than ``level / (1 - level) + 1``, and
         takes the factor of all types, and their residual if that is larger. Over ``site``: ``coverage_raw_site`` and
-        ``coverage_site``.
+        ``coverage_site``. Over ``sample``: ``error`` of each month, from which `xnee.total_interval` makes its own.
 
     Raises
     ------
@@ -128,7 +128,9 @@ def calibrate(cv: xr.Dataset, *, level: float = 0.9) -> xr.Dataset:
     for variable, (units, text) in _SAID.items():
         table[variable].attrs = {"units": units, "long_name": text}
     kept = {name: cv.attrs[name] for name in ("scheme", "folds", *NETWORKS) if name in cv.attrs}
-    return table[list(_SAID)].assign_attrs(level=level, z=z, **kept)
+    error = (cv["predicted"].sel(predictor="xnee", drop=True) - cv[TARGET]).dropna("sample")
+    error.attrs = {"units": _FLUX, "long_name": "predicted less observed at left-out sites, for total_interval"}
+    return table[list(_SAID)].assign(error=error).assign_attrs(level=level, z=z, **kept)
 
 
 def sites_needed(level: float) -> int:

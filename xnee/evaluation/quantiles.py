@@ -75,7 +75,7 @@ def member_quantiles(predicted: xr.Dataset, levels: Sequence[float]) -> xr.Datas
         "long_name": "quantile of NEE over the members of the ensemble",
         "comment": "Linear between ordered members. Not to be added up: the quantile of a sum is no sum of quantiles.",
     }
-    return predicted.assign(NEE_quantile=found)
+    return predicted.drop_vars(["NEE_quantile", "quantile"], errors="ignore").assign(NEE_quantile=found)
 
 
 def _check_levels(levels: Sequence[float]) -> NDArray[np.float64]:

@@ -75,7 +75,7 @@ def total_interval(totals: xr.Dataset, cv: xr.Dataset, *, level: float = 0.9) ->
     differ by the towers that they were drawn, which is what the standard error measures too.
 
     A type with fewer than 5 such towers takes the deviation between the towers of all types if that is larger than its
-    own; without a tower it is as sure as one tower would make it, and its mean error counts as 0.
+    own; without a tower it is taken as one tower more of all: mean error of all, s sqrt(1 + 1 / N).
 
     The interval holds as often as promised **if towers stand for the forest of their type as if drawn from it**, and
     if the map reads drivers as good as the towers'. Where they do not, it is a floor.
@@ -85,7 +85,8 @@ def total_interval(totals: xr.Dataset, cv: xr.Dataset, *, level: float = 0.9) ->
     totals
         From `xnee.budget` with ``by=("pft",)``, the mean of the whole years, or with ``("pft", "year")``.
     cv
-        From `xnee.crossvalidate` of the same drivers and strategy, with a scheme that leaves sites out; ``"knndm"``
+        From `xnee.crossvalidate` of the same drivers and strategy, or what
+        `calibrate` made of it, with a scheme that leaves sites out; ``"knndm"``
         where towers are far from the forest.
     level
         How often the true total should be inside, between 0 and 1.
@@ -168,10 +169,11 @@ def _left_out(cv: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     if scheme not in LEFT_OUT:
         msg = (
             f"the error of a total is judged on sites never seen; this is of the scheme {scheme!r}. Give what "
-            f"crossvalidate gives with one of {', '.join(LEFT_OUT)}."
+            f"crossvalidate, or calibrate after it, gives with one of {', '.join(LEFT_OUT)}."
         )
         raise ValueError(msg)
-    error = (cv["predicted"].sel(predictor="xnee") - cv[TARGET]).to_numpy()
+    found = cv["error"] if "error" in cv else cv["predicted"].sel(predictor="xnee") - cv[TARGET]
+    error = found.to_numpy()
     known = np.isfinite(error)
     names, first, site = np.unique(labels(cv["sample_site"])[known], return_index=True, return_inverse=True)
     time = cv["time"][known].dt
@@ -193,7 +195,7 @@ def _by_type(error: NDArray[np.float64], pft: NDArray[np.str_], *, names: NDArra
     cycle = np.nanmean(error, axis=1)
     mean_year = cycle.sum(axis=1)
     everyone = float(mean_year.std(ddof=1))
-    rows = [_of_type(mean_year[pft == name], everyone=everyone, sites=mean_year.size) for name in names]
+    rows = [_of_type(mean_year[pft == name], everyone=mean_year) for name in names]
     year, degrees = _of_years(error - cycle[:, None])
     if not degrees:  # then a tower's mean year is of one year: what years differ by is in what towers differ by
         year, degrees = everyone, mean_year.size - 1
@@ -202,17 +204,19 @@ def _by_type(error: NDArray[np.float64], pft: NDArray[np.str_], *, names: NDArra
     return xr.Dataset({**columns, "error_year": year, "degrees": (("part", "pft"), parts)})
 
 
-def _of_type(error: NDArray[np.float64], *, everyone: float, sites: int) -> dict[str, float]:
+def _of_type(error: NDArray[np.float64], *, everyone: NDArray[np.float64]) -> dict[str, float]:
     """Give mean error and its standard error; few towers are not believed to differ less than all do."""
-    n = error.size
+    n, common = error.size, float(everyone.std(ddof=1))
     deviation = float(error.std(ddof=1)) if n > 1 else 0.0
-    own = n >= _LEAST_SITES or deviation > everyone
+    own = n >= _LEAST_SITES or deviation > common
+    # without a tower: as one tower more, drawn from all, would be off
+    alone = common * (1 + 1 / everyone.size) ** 0.5
     return {
         "sites": n,
         "own": int(own),
-        "error_mean": float(error.mean()) if n else 0.0,
-        "error_se": (deviation if own else everyone) / max(n, 1) ** 0.5,
-        "degrees": float((n if own else sites) - 1),
+        "error_mean": float(error.mean() if n else everyone.mean()),
+        "error_se": (deviation if own else common) / n**0.5 if n else alone,
+        "degrees": float((n if own else everyone.size) - 1),
     }
 
 

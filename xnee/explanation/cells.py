@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import xarray as xr
@@ -10,9 +11,10 @@ from xnee.context import STATISTICS, check_context, site_context
 from xnee.models.model import NEEModel
 from xnee.prediction import predict
 from xnee.prediction.cover import Cover, CoverRule, choose_cover, with_fraction
+from xnee.prediction.reading import in_memory
 from xnee.windowing import stack_drivers
 
-__all__ = ["Ground", "context_of", "ground_of"]
+__all__ = ["Ground", "by_tile", "context_of", "ground_of"]
 
 _GRID = ("spatial_ref", "crs")
 """Variables in which a map in a projection says in which."""
@@ -55,6 +57,28 @@ class Ground:
         maps = self.cover.maps.transpose(*self.space, "year", "pft")
         bare: xr.DataArray = maps.drop_vars(set(maps.coords) - set(self.space))
         return bare.chunk({"year": -1, "pft": -1, **dict.fromkeys(self.space, tile)})
+
+
+def by_tile(ds: xr.Dataset, drivers: Sequence[str], blocks: Mapping[str, int]) -> xr.Dataset:
+    """Cut a file that was opened and not read into tiles; stacking its drivers would read all of it.
+
+    Parameters
+    ----------
+    ds
+        As of `xnee.predict`.
+    drivers
+        Those that will be read.
+    blocks
+        Cells of a tile along each dimension of the ground.
+
+    Returns
+    -------
+    xarray.Dataset
+        `ds` itself where its drivers are in memory or in chunks.
+    """
+    if any(not in_memory(ds[name]) and ds[name].chunks is None for name in drivers):
+        return ds.chunk({"time": -1, **blocks})
+    return ds
 
 
 def ground_of(ds: xr.Dataset, model: NEEModel, *, rule: CoverRule, tile: int) -> Ground:

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xnee.explanation.cells import context_of, ground_of
+from xnee.explanation.cells import by_tile, context_of, ground_of
 from xnee.explanation.checks import Method, check_counts, check_kinds, check_method, check_seed
 from xnee.explanation.coalitions import exact
 from xnee.explanation.networks import Networks, networks_of
@@ -121,6 +121,7 @@ def explain_map(
         month=ground.cover.month[months][model.window.lags :],
         weights=ground.cover.weights,
     )
+    cube = by_tile(cube, drivers, blocks)
     x = stack_drivers(cube.isel(time=months), drivers).transpose(*space, "time", "driver").astype("f4")
     context = context_of(cube, model).transpose(*space, "statistic", "driver").astype("f4")
     shape = [ground.fraction.sizes[dim] for dim in space]

@@ -13,7 +13,17 @@ from xnee.context import STATISTICS
 from xnee.pft import PFTS
 from xnee.variables import VARIABLES, labels
 
-__all__ = ["CONTEXT", "Inputs", "Moments", "Scaler", "encode", "feature_drivers", "place_features", "window_features"]
+__all__ = [
+    "CONTEXT",
+    "ENCODING",
+    "Inputs",
+    "Moments",
+    "Scaler",
+    "encode",
+    "feature_drivers",
+    "place_features",
+    "window_features",
+]
 
 CONTEXT: tuple[tuple[str, str], ...] = (
     ("TEMP", "mean"),
@@ -31,6 +41,8 @@ explained variance at towers left out.
 """
 
 
+ENCODING = "WD as sine and cosine, PRE as log(1 + PRE / 10 mm)"
+"""How drivers become features: results of another way are not mixed with those of this one."""
 _LOGARITHM: Mapping[str, float] = {"PRE": 10.0}
 """Drivers that are read as log(1 + value / scale): amounts of rain differ by factors, and a wet tower would stand many
 deviations from all others. On 67 towers that gained a twentieth of what was left to explain at towers left out.
@@ -42,7 +54,8 @@ def _read(name: str, values: NDArray[np.floating]) -> NDArray[np.floating]:
     scale = _LOGARITHM.get(name)
     if scale is None:
         return values
-    return np.asarray(np.log1p(np.maximum(values, 0) / scale), dtype=values.dtype)
+    kind = np.result_type(values.dtype, np.float32)  # whole numbers of rain have no whole logarithm
+    return np.asarray(np.log1p(np.maximum(values, 0) / scale), dtype=kind)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from xnee.windowing import WindowSpec
 __all__ = ["FORMAT", "load_model", "save_model"]
 
 FORMAT = 3
-"""Version of the layout. Others are refused; format 1, of before the first release, had no approaches."""
+"""Version of the layout. Others are refused; of before the first release, 1 had no approaches and 2 no log of rain."""
 
 
 def save_model(model: NEEModel, path: str | Path) -> Path:

@@ -93,7 +93,9 @@ def _heading(totals: xr.Dataset) -> list[str]:
     text = [f"NEE, negative: uptake from the atmosphere{spread}"]
     if "level" in totals.attrs:
         interval = f"{100 * totals.attrs['level']:g} %: interval of the true total"
-        text.append(f"{interval}, from towers left out; a floor where these are far.")
+        text.append(f"{interval}, about what towers left out say of the mean error; a floor where these are far.")
+    elif members > 1:
+        text.append("It holds what members disagree about, not what all of them get wrong: see xnee.total_interval.")
     if "fallback" in totals and bool(totals["fallback"].any()):
         text.append("*: too few towers of this type, the pooled model stands in.")
     if "climatology" in totals.attrs:

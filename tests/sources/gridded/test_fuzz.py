@@ -86,9 +86,11 @@ def read_damaged(folder, name, content, quantity, options):
     path.unlink()
 
 
-SETTINGS = settings(max_examples=150, deadline=3000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+# a long insertion is a long text, which hypothesis warns of
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 @SETTINGS
 @given(which=st.integers(0, 3), how=damage())
 def test_damaged_files(whole, tmp_path, which, how):

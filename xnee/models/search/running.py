@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xnee.models.scaling import ENCODING
 from xnee.models.search.choosing import trial_table
 from xnee.models.search.folds import Inner, inner_material
 from xnee.models.search.outcome import Search, write_table
@@ -142,6 +143,7 @@ def search(
         "pfts": list(material.pfts),
         "device": device.partition(":")[0],
         "windows": windows_digest(samples),
+        "features": ENCODING,
         "versions": {name: version(name) for name in ("xnee", "torch")},
     }
     for reason in left_out.values():
