@@ -117,8 +117,9 @@ def check_inputs(command: Callable[..., Any], given: Mapping[str, Any]) -> None:
         who = command.__name__.replace("_", "-")
         msg = f"{what}; {who} needs {kind.words}{place}, made by xnee {kind.command}{where}."
         raise ValueError(msg)
+    out = given.get("out")
     for name in wanted:
-        if given[name] == given.get("out"):
+        if isinstance(out, Path) and given[name].resolve() == out.resolve():
             msg = f"{given[name]} would be read and written at once. Write to another name."
             raise ValueError(msg)
 

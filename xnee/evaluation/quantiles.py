@@ -79,7 +79,10 @@ def member_quantiles(predicted: xr.Dataset, levels: Sequence[float]) -> xr.Datas
 
 
 def _check_levels(levels: Sequence[float]) -> NDArray[np.float64]:
-    asked = np.asarray(levels, dtype="f8")
+    try:
+        asked = np.asarray(levels, dtype="f8")
+    except (TypeError, ValueError):  # text, or lists of unlike lengths
+        asked = np.empty(0)
     right = asked.ndim == 1 and asked.size > 0 and np.isfinite(asked).all()
     if not right or asked[0] < 0 or asked[-1] > 1 or (np.diff(asked) <= 0).any():
         msg = f"levels must be one or more numbers from 0 to 1, ascending, such as [0.05, 0.5, 0.95]; got {levels!r}."

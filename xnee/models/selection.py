@@ -150,7 +150,7 @@ def _choose(
 
 
 def _better(losses: NDArray[np.float64], share: NDArray[np.float64], *, than: int) -> int:
-    """Candidate of lowest loss, if it is lower than another one's by more than the error of their difference."""
+    """Candidate of lowest loss, if it is lower than another one's by two errors of their difference."""
     best = int(np.argmin(losses @ share))
     above, se = _apart(losses[than] - losses[best], share)
     return best if above > _ERRORS * se else than
