@@ -93,7 +93,9 @@ def test_towers_may_have_quantiles_too(towers, driver_model):
     np.testing.assert_array_equal(middle(found), found["NEE"])
 
 
-@pytest.mark.parametrize("levels", [[], [1.1], [-0.1, 0.5], [0.5, 0.5], [0.9, 0.1], [np.nan], [[0.5]], 0.5, ["a"]], ids=str)
+@pytest.mark.parametrize(
+    "levels", [[], [1.1], [-0.1, 0.5], [0.5, 0.5], [0.9, 0.1], [np.nan], [[0.5]], 0.5, ["a"]], ids=str
+)
 def test_levels_that_cannot_be_are_refused(predicted, levels):
     with pytest.raises(ValueError, match=r"levels must be one or more numbers from 0 to 1, ascending, such as \[0\.05"):
         member_quantiles(predicted, levels)
