@@ -8,10 +8,36 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["NETWORKS", "check_same_networks", "plain"]
+from xnee.evaluation.schemes import LEFT_OUT
+
+__all__ = ["NETWORKS", "check_leaves_sites_out", "check_same_networks", "plain"]
 
 NETWORKS = ("drivers", "lags", "members", "strategy", "context", "towers")
 """What the networks of a cross-validation and of a map must have in common; each is compared where both tell it."""
+
+
+def check_leaves_sites_out(cv: xr.Dataset, *, what: str) -> None:
+    """Refuse errors of months of known towers: they are no test of a map.
+
+    Parameters
+    ----------
+    cv
+        From `xnee.crossvalidate`, or what `calibrate` made of it.
+    what
+        What is judged by it, with its verb, for the message.
+
+    Raises
+    ------
+    ValueError
+        If its scheme leaves no sites out.
+    """
+    scheme = cv.attrs.get("scheme")
+    if scheme not in LEFT_OUT:
+        msg = (
+            f"{what} judged on sites never seen; this is of the scheme {scheme!r}. Give what crossvalidate, or "
+            f"calibrate after it, gives with one of {', '.join(LEFT_OUT)}."
+        )
+        raise ValueError(msg)
 
 
 def check_same_networks(predicted: xr.Dataset, calibration: xr.Dataset, *, what: str) -> None:

@@ -12,8 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xnee.evaluation.agreement import NETWORKS, check_same_networks, plain
-from xnee.evaluation.schemes import LEFT_OUT
+from xnee.evaluation.agreement import NETWORKS, check_leaves_sites_out, check_same_networks, plain
 from xnee.pft import PFTS, mix
 from xnee.variables import TARGET, labels
 
@@ -166,13 +165,7 @@ def sites_needed(level: float) -> int:
 
 def _left_out(cv: xr.Dataset, need: int) -> _LeftOut:
     """Take errors and spread of the networks where they were tested on sites never seen."""
-    scheme = cv.attrs.get("scheme")
-    if scheme not in LEFT_OUT:
-        msg = (
-            f"intervals of a map are judged on sites never seen; this is of the scheme {scheme!r}. Give what "
-            f"crossvalidate gives with one of {', '.join(LEFT_OUT)}."
-        )
-        raise ValueError(msg)
+    check_leaves_sites_out(cv, what="intervals of a map are")
     if "spread" not in cv or not cv["spread"].notnull().any():
         msg = "there is no spread of members in this cross-validation. Run crossvalidate with members=2 or more."
         raise ValueError(msg)

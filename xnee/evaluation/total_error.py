@@ -9,8 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from xnee.evaluation.agreement import check_same_networks
-from xnee.evaluation.schemes import LEFT_OUT
+from xnee.evaluation.agreement import check_leaves_sites_out, check_same_networks
 from xnee.variables import TARGET, labels
 
 __all__ = ["total_interval"]
@@ -165,13 +164,7 @@ def _check_totals(totals: xr.Dataset) -> None:
 
 def _left_out(cv: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Give errors of left-out sites with all calendar months, ``(site, year, month)``, g C m-2 month-1; and types."""
-    scheme = cv.attrs.get("scheme")
-    if scheme not in LEFT_OUT:
-        msg = (
-            f"the error of a total is judged on sites never seen; this is of the scheme {scheme!r}. Give what "
-            f"crossvalidate, or calibrate after it, gives with one of {', '.join(LEFT_OUT)}."
-        )
-        raise ValueError(msg)
+    check_leaves_sites_out(cv, what="the error of a total is")
     found = cv["error"] if "error" in cv else cv["predicted"].sel(predictor="xnee") - cv[TARGET]
     error = found.to_numpy()
     known = np.isfinite(error)
