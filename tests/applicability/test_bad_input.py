@@ -107,7 +107,7 @@ def test_kinds_and_numbers_are_checked_first(made, cube, driver_model, towers):
             area_of_applicability(cells, model, sites=those)
     with pytest.raises(ValueError, match=r"training needs towers: \(site, time\)"):
         area_of_applicability(sites, model, sites=ds)
-    for name, value in (("tile", 0), ("tile", None), ("tile", 1.5), ("seed", -1), ("seed", None)):
+    for name, value in (("tile", 0), ("tile", "64"), ("tile", 1.5), ("seed", -1), ("seed", None)):
         with pytest.raises(ValueError, match=f"area_of_applicability needs {name} to be a whole number"):
             area_of_applicability(ds, model, sites=sites, **{name: value})
     with pytest.raises(ValueError, match="needs the towers that the model was fitted on"):

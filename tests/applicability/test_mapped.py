@@ -137,3 +137,11 @@ def test_another_forest_is_refused_where_it_is_computed(maps):
         both["DI"].compute()
     same = with_applicability(predicted, where.assign(pft_fraction=predicted["pft_fraction"].compute()))
     np.testing.assert_array_equal(same["DI"], where["DI"].transpose(*same["DI"].dims))
+
+
+def test_an_area_is_in_the_tiles_of_the_map_unless_told_otherwise(made, cube):
+    sites, model = made
+    ds = cube(lat=70, lon=3, months=4).chunk(lat=70, lon=3)
+    where, predicted = area_of_applicability(ds, model, sites=sites, weights=EVEN), predict(ds, model)
+    assert where["DI"].chunksizes["lat"] == predicted["NEE"].chunksizes["lat"] == (70,)
+    assert with_applicability(predicted, where)["AOA"].chunks == predicted["NEE"].chunks

@@ -186,7 +186,7 @@ class OfMaps:
         weights: xr.Dataset | xr.DataArray | None = None,
         folds: xr.DataArray | None = None,
         seed: int = 0,
-        tile: int = 64,
+        tile: int | None = None,
         cover: CoverRule = "static",
     ) -> xr.Dataset:
         """Tell where this cube is unlike anything that the model learned from; see `xnee.area_of_applicability`."""

@@ -36,7 +36,7 @@ def area_of_applicability(
     weights: xr.Dataset | xr.DataArray | None = None,
     folds: xr.DataArray | None = None,
     seed: int = 0,
-    tile: int = 64,
+    tile: int | None = None,
     cover: CoverRule = "static",
 ) -> xr.Dataset:
     """Tell where, and when, a map asks the model for something unlike anything that it has learned from.
@@ -68,7 +68,7 @@ def area_of_applicability(
     seed
         For the default weights.
     tile
-        Cells along one side of a tile.
+        Cells along one side of a tile; by default that of `xnee.predict`, so that both can stand in one product.
     cover
         As of `xnee.predict`: with ``"by-year"`` the forest of a month is that of its own cover.
 
@@ -100,13 +100,14 @@ def area_of_applicability(
     >>> where["DI"].dims, where["own"].to_numpy().tolist()
     (('pft', 'time', 'lat', 'lon'), [1, 0, 1, 1, 1])
     """
-    check_counts("area_of_applicability", tile=tile)
+    if tile is not None:
+        check_counts("area_of_applicability", tile=tile)
     check_seed("area_of_applicability", seed)
     check_kinds("area_of_applicability(cube, model, sites=sites)", model=model, cube=ds, sites=sites)
     ground = ground_of(ds, model, rule=cover, tile=tile)
     drivers, space, fraction = list(model.window.drivers), ground.space, ground.fraction
     known = _neighbourhoods(sites, model, ground.cover.pfts, weights, folds, seed=seed)
-    blocks = dict.fromkeys(space, tile)
+    blocks = {dim: fraction.chunksizes[dim][0] for dim in space}
     ds = by_tile(ds, drivers, blocks)
     x = stack_drivers(ds, drivers).transpose(*space, "time", "driver").astype("f4")
     context = context_of(ds, model).transpose(*space, "statistic", "driver").astype("f4")

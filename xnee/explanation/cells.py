@@ -81,7 +81,7 @@ def by_tile(ds: xr.Dataset, drivers: Sequence[str], blocks: Mapping[str, int]) -
     return ds
 
 
-def ground_of(ds: xr.Dataset, model: NEEModel, *, rule: CoverRule, tile: int) -> Ground:
+def ground_of(ds: xr.Dataset, model: NEEModel, *, rule: CoverRule, tile: int | None) -> Ground:
     """Hold a cube or towers against all the rules of `xnee.predict`, and take their cover.
 
     Parameters
@@ -93,7 +93,7 @@ def ground_of(ds: xr.Dataset, model: NEEModel, *, rule: CoverRule, tile: int) ->
     rule
         Which cover, as of `xnee.predict`.
     tile
-        Cells along one side of a tile.
+        Cells along one side of a tile; None: as `xnee.predict` chooses.
 
     Returns
     -------
