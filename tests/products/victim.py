@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import dask
+import zarr
 
 from products.conftest import make_predicted, values, with_companions
 from xnee.products import netcdf, writing
@@ -80,7 +81,10 @@ def write(folder, mode, *, longer=True):
     predicted = make_predicted(**SMALL, months=months, seed=seed)
     if options.pop("beside", False):
         predicted = with_companions(predicted)
-    with dask.config.set(scheduler="synchronous", num_workers=1):
+    # One thread in zarr too: threads that make the same folder at once try once more, and the count of steps would
+    # differ between runs.
+    one_thread = zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
+    with one_thread, dask.config.set(scheduler="synchronous", num_workers=1):
         return to_product(predicted, target, progress=False, **options)
 
 
