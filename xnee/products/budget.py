@@ -189,7 +189,7 @@ def _states_of(predicted: xr.Dataset, regions: Regions) -> xr.Dataset:
     places = tiles_of(source, side)
     (forest,) = compute([source["forest_fraction"].isel(place).max() for place in places])  # type: ignore[no-untyped-call]
     work = [
-        carbon_states(source.isel(place), regions.of(source, place))
+        carbon_states(source, regions.of(source, place), place=place)
         for place, share in zip(places, forest, strict=True)
         if float(share) > 0
     ]
