@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 # pytest runs one process per core, so that more threads inside each only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n auto
 
-.PHONY: help demo test test-all fix check bench build clean
+.PHONY: help demo test test-all fix check bench figures build clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,17 @@ check: .venv/.developer  ## lint, layout, types
 
 bench: .venv/.developer  ## the benchmarks, one after the other
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+# build/skill keeps what benchmarks/skill.py predicted.
+figures: .venv/.developer  ## every picture of docs/, drawn again: about an hour; most are of the towers in ../shared
+	$(BIN)/python benchmarks/skill.py --out build/skill --figure docs/figures/skill_towers.png
+	$(BIN)/python benchmarks/search.py --figure docs/figures/search.png
+	$(BIN)/python examples/towers_to_china.py --out build/china
+	$(BIN)/python examples/why_and_where.py --out build/why
+	$(BIN)/python examples/gallery.py --out docs/figures/gallery
+	cp build/china/NEE_China_forest.png build/china/contribution.png docs/figures/
+	cp build/why/lag_heat.png build/why/aoa_errors.png build/why/outside_china.png build/why/dominant_china.png \
+	    build/why/map_china.png docs/figures/
 
 build: .venv/.developer  ## a wheel, tested in an empty environment from an empty folder
 	rm -rf build dist
