@@ -159,6 +159,7 @@ def test_bad_requests_are_refused(made, cube):
 def test_drivers_that_never_vary_are_refused():
     sites = synthetic_towers()[["TEMP", "NEE", "NEE_QC"]]
     sites["TEMP"] = xr.full_like(sites["TEMP"], 12.0).assign_attrs(units="degC")
-    model = fit(sites, lags=1, members=1, strategy="per-pft", training=FitSpec(epochs=1))
+    with pytest.warns(UserWarning, match="TEMP: in 11 of 11 sites the mean year swings"):
+        model = fit(sites, lags=1, members=1, strategy="per-pft", training=FitSpec(epochs=1))
     with pytest.raises(ValueError, match="every driver is constant, or every weight is 0"):
         area_of_applicability(sites, model, sites=sites, weights=xr.ones_like(EVEN[:1]))

@@ -128,6 +128,36 @@ def test_what_is_neither_sites_nor_cube_is_said():
     assert [finding.rule for finding in check(xr.Dataset())] == ["dimensions"]
 
 
+def per_day(ds):
+    return ds.assign(PRE=(ds["PRE"] / ds["time"].dt.days_in_month).assign_attrs(ds["PRE"].attrs))
+
+
+def test_values_that_cannot_be_what_they_say_are_a_warning():
+    towers = synthetic_towers()
+    turned = per_day(towers).assign(NEE=(-towers["NEE"]).assign_attrs(towers["NEE"].attrs))
+    assert rules(turned) == [("warning", "plausible", "NEE"), ("warning", "plausible", "PRE")]
+    sign, unit = check(turned)
+    assert sign.way_out.startswith('Is it positive for uptake, as NEP is? Turn it: ds["NEE"] = (-ds["NEE"])')
+    assert "in 11 of 11 sites a year has less than 120 mm" in unit.found
+    assert rules(turned.drop_vars("lat"))[1:] == rules(turned)  # what is wrong elsewhere does not hide it
+    assert "plausible" not in {rule for _, rule, _ in rules(turned.isel(time=[*range(30), *range(40, 60)]))}
+
+
+def test_a_lazy_cube_is_judged_by_the_tiles_looked_at():
+    cube = per_day(synthetic_cube().load())
+    lazy = cube.chunk(lat=6, lon=6)
+    (whole,), (sample,), (every,) = check(cube), check(lazy), check(lazy, values="all")
+    assert (whole.rule, whole.variable) == (sample.rule, sample.variable) == ("plausible", "PRE")
+    assert every == whole
+    assert sample.found.endswith(", in the 4 tiles looked at")
+    assert check(lazy, values="none") == []
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_a_lazy_cube_is_not_judged_unless_asked():
+    assert check(per_day(synthetic_cube()).chunk(lat=6, lon=6), values="none") == []
+
+
 def test_findings_are_values():
     one = Finding(severity="error", rule="time", variable="", found="a", way_out="b.")
     assert str(one) == "error, time: a. b."

@@ -19,6 +19,7 @@ from xnee.models.stopping import BestWeights
 from xnee.models.training import FitSpec, Job, train
 from xnee.models.training_set import temporal_split
 from xnee.pft import PFTS
+from xnee.sources.synthetic import synthetic_towers
 from xnee.windowing import windows
 
 QUICK = FitSpec(epochs=2, batch=32)
@@ -432,3 +433,19 @@ def test_a_device_that_is_not_there_is_refused(towers, device):
 def test_windows_of_other_lags_are_refused(towers, fitted):
     with pytest.raises(ValueError, match="this model reads windows of 4 months, these have 2"):
         fitted.predict_windows(windows(towers(), fitted.window.drivers, lags=1))
+
+
+def test_towers_that_cannot_be_what_they_say_are_fitted_with_one_warning():
+    sites = synthetic_towers()
+    turned = sites.assign(
+        NEE=(-sites["NEE"]).assign_attrs(sites["NEE"].attrs),
+        PRE=(sites["PRE"] / sites["time"].dt.days_in_month).assign_attrs(sites["PRE"].attrs),
+        VPD=(sites["VPD"] / 10).assign_attrs(sites["VPD"].attrs),  # no input here, and no word of it
+    )
+    settings = {"lags": 1, "members": 1, "strategy": "pooled", "training": FitSpec(epochs=1)}
+    said = r"cannot be what they say\. NEE: in .* PRE: in 11 of 11 sites"
+    with pytest.warns(UserWarning, match=said) as caught:
+        fit(turned, ["TEMP", "PRE"], **settings)
+    assert len(caught) == 1
+    assert "VPD" not in str(caught[0].message)
+    fit(sites, ["TEMP", "PRE"], **settings)  # warnings are errors: none here

@@ -9,8 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
-from xnee.cube.extent import Extent, Values, extents
+from xnee.cube.extent import Extent, Values, extents, tiles_to_see
 from xnee.pft import PFTS
+from xnee.suspicion import JUDGED, suspicions
 from xnee.variables import DRIVERS, TARGET, VARIABLES, labels, same_unit
 
 __all__ = ["Finding", "check"]
@@ -27,7 +28,7 @@ class Finding:
     severity
         ``"error"``: a model or a map would be wrong or refused. ``"warning"``: it will do, but is not what it seems.
     rule
-        The rule, by its name: dimensions, time, units, range, cover...
+        The rule, by its name: dimensions, time, units, range, cover, plausible...
     variable
         The variable or coordinate, empty for the whole Dataset.
     found
@@ -49,7 +50,7 @@ class Finding:
 
 
 def check(ds: xr.Dataset, *, values: Values = "sample") -> list[Finding]:
-    """Hold a Dataset of sites or a cube against all rules of the data model.
+    """Hold a Dataset of sites or a cube against all rules of the data model, and against what forests show.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def check(ds: xr.Dataset, *, values: Values = "sample") -> list[Finding]:
     -------
     list of Finding
         Errors first; empty if all rules hold. Nothing is raised for what is found. Each is written out by ``str``.
+        Warnings of the rule ``"plausible"`` name values that are within their range but cannot be what they say: NEE of
+        turned sign, PRE per day, VPD in kPa... (`xnee.suspicion.suspicions`).
 
     Raises
     ------
@@ -90,6 +93,8 @@ def check(ds: xr.Dataset, *, values: Values = "sample") -> list[Finding]:
     else:
         shown = f"dimensions {list(ds.dims)}"
         found = [_error("dimensions", "", shown, "Sites have site and time, a cube time, lat and lon. Rename them.")]
+    if not any(finding.rule in ("dimensions", "time") and finding.severity == "error" for finding in found):
+        found += [*_plausible(ds, values)]
     return sorted(found, key=lambda finding: finding.severity)
 
 
@@ -237,6 +242,25 @@ def _range(name: str, extent: Extent) -> Iterator[Finding]:
             f"{row.high:g} {row.units}"
         )
         yield _error("range", name, shown, "Check the unit, or set broken values to NaN.")
+
+
+def _plausible(ds: xr.Dataset, values: Values) -> Iterator[Finding]:
+    """Hold the values of all months together against those of forests."""
+    ds = ds[[name for name in JUDGED if name in ds]]
+    lazy = [ds[name] for name in ds.data_vars if ds[name].chunks]
+    part = ""
+    if lazy and values == "none":
+        ds = ds.drop_vars([variable.name for variable in lazy])
+    elif lazy and values == "sample" and "site" not in ds.dims:
+        ds = ds.assign_coords({axis: np.arange(ds.sizes[axis]) for axis in ("lat", "lon")})  # labels may be broken
+        tiles = tiles_to_see(ds[lazy[0].name])
+        part = f", in the {len(tiles)} tiles looked at"
+        cells = [
+            ds.sel(lat=tile["lat"], lon=tile["lon"]).stack(cell=("lat", "lon"), create_index=False) for tile in tiles
+        ]
+        ds = xr.concat(cells, "cell", data_vars="minimal", coords="minimal", compat="override", join="override")
+    for one in suspicions(ds):
+        yield _warning("plausible", one.variable, f"{one.found}{part}", one.way_out)
 
 
 def _cover(ds: xr.Dataset, values: Values) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-__all__ = ["Extent", "Values", "extents"]
+__all__ = ["Extent", "Values", "extents", "tiles_to_see"]
 
 Values = Literal["sample", "all", "none"]
 
@@ -69,7 +69,7 @@ def extents(ds: xr.Dataset, *, values: Values) -> dict[str, Extent]:
         if variable.dtype.kind not in "fiub":
             found[str(name)] = Extent(numbers=False)
         elif variable.size and not (variable.chunks and values == "none"):
-            pieces = _pieces(variable) if variable.chunks and values == "sample" else [variable]
+            pieces = tiles_to_see(variable) if variable.chunks and values == "sample" else [variable]
             for i, piece in enumerate(pieces):
                 states[f"{name} {i}"] = _state(piece)
             parts[str(name)] = f" in the {len(pieces)} tiles looked at" if len(pieces) < _count(variable) else ""
@@ -95,8 +95,19 @@ def _count(variable: xr.DataArray) -> int:
     return int(np.prod(sizes, dtype="i8")) if variable.chunks else 1
 
 
-def _pieces(variable: xr.DataArray) -> list[xr.DataArray]:
-    """Take a few tiles, spread over the map."""
+def tiles_to_see(variable: xr.DataArray) -> list[xr.DataArray]:
+    """Take a few tiles, spread over the map.
+
+    Parameters
+    ----------
+    variable
+        Lazy, with the dimensions ``lat`` and ``lon``.
+
+    Returns
+    -------
+    list of xarray.DataArray
+        At most four, with all other dimensions whole.
+    """
     spans: dict[Hashable, list[slice]] = {}
     for dim, sizes in variable.chunksizes.items():
         if dim in ("lat", "lon"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -24,7 +25,8 @@ from xnee.models.training import FitSpec
 from xnee.models.training_set import temporal_split, training_windows, windows_digest
 from xnee.pft import PFTS, check_pfts
 from xnee.scores import score_windows
-from xnee.variables import labels
+from xnee.suspicion import suspicions
+from xnee.variables import TARGET, labels
 from xnee.windowing import WindowSpec
 
 __all__ = ["Strategy", "choose_approaches", "fit"]
@@ -159,6 +161,11 @@ def fit(
     ValueError
         If a PFT name is unknown, no window can be built, or a setting is out of range.
 
+    Warns
+    -----
+    UserWarning
+        Once, if NEE or a driver of most sites is not as in forests: of turned sign, per day... (`xnee.check`).
+
     Examples
     --------
     >>> from xnee.sources.synthetic import synthetic_towers
@@ -179,6 +186,7 @@ def fit(
     samples = training_windows(sites, names, lags=lags)
     keep = temporal_split(samples, test_fraction)
     _check_numbers(seed, min_windows)
+    _warn_of_doubts(sites, (TARGET, *labels(samples["driver"])))
     settings: dict[str, Any] = {"seed": int(seed), "min_windows": min_windows, "bootstrap": bool(bootstrap)}
     wishes: dict[str, Any] = {"context": context, "network": network, "training": training}
     trying, training_bar = ("select", "train") if progress else ("", "")
@@ -239,6 +247,12 @@ def _check_numbers(seed: object, min_windows: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             msg = f"{name} must be a whole number from {least} on, got {value!r}."
             raise ValueError(msg)
+
+
+def _warn_of_doubts(sites: xr.Dataset, used: Iterable[str]) -> None:
+    doubts = [str(one) for one in suspicions(sites) if one.widespread and one.variable in used]
+    if doubts:
+        warnings.warn(f"these towers cannot be what they say. {' '.join(doubts)}", stacklevel=3)
 
 
 def _searched(found: Search) -> dict[str, Approach]:
