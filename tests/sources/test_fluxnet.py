@@ -220,7 +220,11 @@ def test_names_of_all_networks(write, name):
         ("AMF_XX-Aaa_FLUXNET_BIFVARINFO_MM_2003-2003_v1.3_r1.csv", "is the BIFVARINFO file"),
         ("sites.csv", "not named as FLUXNET names its files"),
         ("FLX_XX-Aaa_monthly.csv", "not named as FLUXNET names its files"),
-        ("FLX_XX-Aaa_FLUXNET2015_SUBSET_MM_2003-2003_1-4.zip", "not named as FLUXNET names its files"),
+        ("FLX_XX-Aaa_FLUXNET2015_SUBSET_MM_2003-2003_1-4.zip", "is an archive of a site, not a CSV file"),
+        ("CumberlandPlain_L6_Monthly.nc", "is NetCDF, as OzFlux and PLUMBER2 write it"),
+        ("ICOSETC_XX-Aaa_VARINFO_FLUXNET_MM_L2.csv", "is the VARINFO file beside the tower data"),
+        ("FLX_XX-Aaa_JapanFLUX2024_ALLVARS_MM_2003-2003_1-3.csv", "is of JapanFlux2024, whose columns are not"),
+        ("FLX_XX-Aaa_FLUXNET-CH4_DD_2003-2003_1-1.csv", "is of FLUXNET-CH4, whose columns are not"),
     ],
 )
 def test_other_files_are_refused_by_name(write, name, says):
@@ -358,7 +362,9 @@ def test_a_broken_sensor_is_counted(write):
     [
         ("TA_F", "285.3", "TA_F of FLX_XX-Aaa.*12 of 12 values, made TEMP in degC, lie outside -60..50"),
         ("PA_F", "985", r"PA_F of .* made PA in hPa.*\(the first is 9850\): the column is in another unit"),
-        ("NEE_VUT_REF", "120", "NEE_VUT_REF of .* made NEE in g C m-2 month-1"),
+        ("NEE_VUT_REF", "-45", "NEE_VUT_REF of .* must be in g C m-2 per day, .* goes to -45. Is it a total"),
+        ("VPD_F", "0.4", r"VPD_F of .* must be in hPa; it never passes 0\.4. Is it in kPa"),
+        ("P_F", "80", "P_F of .* must be in mm per day, .*its mean is 80. Is it the total of the month"),
         ("SW_IN_F", "9000000", "SW_IN_F of .* made PAR"),
         ("SWC_F_MDS_1", "0.31", r"SWC_F_MDS_1 of .* must be in % of volume; it never passes 0\.31"),
         ("NEE_VUT_REF_QC", "2", "NEE_VUT_REF_QC of .* is the share of the month, 0 to 1.*got 2. Flags"),

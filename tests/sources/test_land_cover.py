@@ -331,3 +331,33 @@ def test_other_classes_in_netcdf(shared):
 def test_other_files_are_refused(shared):
     refused("does not know: 32767", shared / "data/grids/gosif_2001001.tif")
     refused("cannot be read as a land-cover map", shared / "data/grids/amap_china_land_100000.geojson")
+
+
+# Layouts of products that are not at hand, generated
+
+
+@pytest.mark.parametrize(
+    "name", ["MCD12Q1.061_LC_Type5_doy2019001.tif", "MCD12C1_Land_Cover_Type_2.tif", "LC_Prop1.tif"]
+)
+def test_other_classifications_of_modis_are_refused(tmp_path, name):
+    write(tmp_path / name)
+    with pytest.raises(ValueError, match=r"is that of type 1, IGBP. Take LC_Type1"):
+        read_land_cover(tmp_path / name, legend="MCD12C1")
+
+
+def test_other_classification_as_a_variable_is_refused(tmp_path):
+    codes = xr.DataArray(np.ones((2, 2), "u1"), coords={"lat": [11, 10], "lon": [99, 100]}, dims=("lat", "lon"))
+    codes.to_dataset(name="LC_Type5").to_netcdf(tmp_path / "cover.nc")
+    with pytest.raises(ValueError, match="holds LC_Type5"):
+        read_land_cover(tmp_path / "cover.nc", legend="MCD12Q1")
+
+
+def test_signed_bytes_of_esa_cci_are_unsigned(tmp_path):
+    signed = np.array([[[60, -66], [-46, 0]]], "i1")  # 60 forest, 190 town, 210 water, 0 no data
+    axes = {"time": [0], "lat": [11.0, 10.0], "lon": [99.0, 100.0]}
+    said = {"_Unsigned": "true", "_FillValue": np.int8(0)}
+    xr.Dataset({"lccs_class": (tuple(axes), signed, said)}, axes).to_netcdf(tmp_path / "lc.nc")
+    legend = Legend(codes=(0, 60, 190, 210), water=210, fill=0)
+    cover = read_land_cover(tmp_path / "lc.nc", legend=legend, rule={"DBF": (60,)})
+    assert cover["pft_fraction"].sel(pft="DBF").values.tolist() == [[0.0, 0.0], [1.0, 0.0]]
+    assert list(json.loads(cover.attrs["area_left_out_km2"])) == ["190"]

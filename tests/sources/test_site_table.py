@@ -33,6 +33,21 @@ def test_headings_of_fluxnet_will_do(tmp_path):
     assert coords["name"].values.tolist() == ["Ours"]
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Site ID,Latitude (degrees),Longitude (degrees),Vegetation Abbreviation (IGBP)",  # AmeriFlux
+        "site_id,location_lat,location_long,igbp",  # FLUXNET shuttle
+        "Id,Latitude,Longitude,IGBP_class",
+        "SiteID,lat,lon,pft",
+    ],
+)
+def test_headings_of_other_lists_will_do(tmp_path, heading):
+    (tmp_path / "list.csv").write_bytes(f"{heading}\r\nXX-Aaa,45,7.5,ENF\r\n".encode())
+    coords = site_coords(tmp_path / "list.csv", ["XX-Aaa"])
+    assert [coords[name].values.tolist() for name in ("lat", "lon", "pft")] == [[45.0], [7.5], ["ENF"]]
+
+
 def test_text_that_looks_like_a_gap_is_text(tmp_path):
     (tmp_path / "sites.csv").write_text("site_id,lat,lon,pft,name\nNA,1,2,MF,None\n")
     coords = site_coords(tmp_path / "sites.csv", ["NA"])

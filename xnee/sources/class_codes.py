@@ -42,6 +42,8 @@ class ClassFile:
         The missing value that the file declares.
     read
         Gives the raw values of a slice of rows and a slice of columns.
+    layer
+        Name of the variable, empty for a raster.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ClassFile:
     lon: NDArray[np.float64]
     nodata: float | None
     read: Callable[[slice, slice], NDArray[Any]]
+    layer: str = ""
 
     @property
     def step(self) -> float:
@@ -132,6 +135,7 @@ def _open_netcdf(path: Path) -> Iterator[ClassFile]:
     with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, decode_times=False) as ds:
         named = {"latitude": "lat", "longitude": "lon"}
         ds = ds.rename({old: new for old, new in named.items() if old in ds.dims})
+        ds = ds.isel({dim: 0 for dim, size in ds.sizes.items() if size == 1 and dim not in ("lat", "lon")})
         maps = [name for name, variable in ds.data_vars.items() if set(variable.dims) == {"lat", "lon"}]
         if len(maps) != 1 or not {"lat", "lon"} <= set(ds.coords):
             msg = (
@@ -144,9 +148,18 @@ def _open_netcdf(path: Path) -> Iterator[ClassFile]:
             name=path.name,
             lat=_even(codes["lat"].values, path.name),
             lon=_turned(codes["lon"].values, path.name),
-            nodata=codes.attrs.get("_FillValue", codes.attrs.get("missing_value")),
-            read=lambda rows, columns: codes[rows, columns].to_numpy(),
+            nodata=_as_stored(codes, codes.attrs.get("_FillValue", codes.attrs.get("missing_value"))),
+            read=lambda rows, columns: _as_stored(codes, codes[rows, columns].to_numpy()),
+            layer=str(maps[0]),
         )
+
+
+def _as_stored(codes: xr.DataArray, values: Any) -> Any:
+    """Read bytes as unsigned where the file says so: code 190 stands there as -66."""
+    unsigned = str(codes.attrs.get("_Unsigned", "")).lower() == "true" and codes.dtype.kind == "i"
+    return (
+        values if values is None or not unsigned else np.asarray(values).astype("i8") % 2 ** (8 * codes.dtype.itemsize)
+    )
 
 
 def _even(centres: NDArray[Any], name: str) -> NDArray[np.float64]:

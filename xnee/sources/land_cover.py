@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
@@ -24,6 +25,8 @@ __all__ = ["read_land_cover"]
 
 _OUTSIDE = -2
 """Code in memory of a cell outside the region, beside `NO_CLASS`."""
+
+_OTHER_SCHEMES = re.compile(r"(LC|Land_Cover)_Type_?[2-5](?!\d)|LC_Prop\d", re.IGNORECASE)
 
 _ENOUGH = 0.999
 """Share of the area asked for that a file must hold. Not all: a coast may reach a cell past the edge of a crop."""
@@ -89,6 +92,7 @@ def read_land_cover(
     _check_rule(rule, chosen)
     shape = None if region is None else read_region(region)
     with open_classes(Path(fspath(path)).expanduser()) as file:
+        _check_scheme(file, legend)
         _check_step(file, grid)
         codes = read_classes(file, box=_wanted_box(file, grid, shape), legend=chosen)
     if shape is not None:
@@ -138,6 +142,17 @@ def _check_rule(rule: Mapping[str, tuple[int, ...]], legend: Legend) -> None:
     if unknown or len(set(used)) != len(used):
         msg = "a rule must make each type of land classes of the legend, each class once; " + (
             f"{unknown} are no land classes of it." if unknown else f"got {dict(rule)}."
+        )
+        raise ValueError(msg)
+
+
+def _check_scheme(file: ClassFile, legend: str | Legend) -> None:
+    """Refuse the other classifications of MODIS, whose codes mean other classes: class 5 of type 5 is shrubs."""
+    other = _OTHER_SCHEMES.search(f"{file.layer} {file.name}")
+    if other and isinstance(legend, str):
+        msg = (
+            f"{file.name} holds {other[0]}, and legend={legend!r} is that of type 1, IGBP. Take LC_Type1, or describe "
+            "its codes with xnee.pft.Legend(codes=..., water=..., fill=...) and say the rule."
         )
         raise ValueError(msg)
 

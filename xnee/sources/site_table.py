@@ -27,11 +27,19 @@ MISSING = -9999.0
 _HEADINGS: Mapping[str, str] = MappingProxyType(
     {
         "site": "site_id",
+        "site id": "site_id",
+        "siteid": "site_id",
+        "id": "site_id",
+        "site name": "name",
         "site_name": "name",
         "location_lat": "lat",
         "latitude": "lat",
         "location_long": "lon",
         "longitude": "lon",
+        "latitude (degrees)": "lat",
+        "longitude (degrees)": "lon",
+        "vegetation abbreviation (igbp)": "igbp",
+        "igbp_class": "igbp",
         "license": "licence",
     }
 )

@@ -144,6 +144,6 @@ def test_monthly_amounts_stay_what_they_are(tmp_path, monthly):
 def test_energy_of_periods_becomes_a_flux(tmp_path, monthly):
     seconds = 86_400 * np.array([31, 28, 31])[:, None, None]
     path = write_netcdf(
-        tmp_path / "r.nc", {"rsds": (100.0 * seconds * np.ones((1, 6, 6)), {"units": "J m-2"})}, time=monthly
+        tmp_path / "r.nc", {"rsds": (1e-4 * seconds * np.ones((1, 6, 6)), {"units": "MJ m-2"})}, time=monthly
     )
     assert open_driver(path, "PAR")[:, 0, 0].values == pytest.approx([194, 194, 194])

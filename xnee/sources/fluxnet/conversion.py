@@ -43,6 +43,8 @@ UNCERTAINTY: Mapping[Uncertainty, str] = MappingProxyType({"random": "RANDUNC", 
 
 # A year of soil that never holds 1 % of water is a fraction under the heading of a percentage.
 _DRIEST_PERCENT, _YEAR = 1.0, 12
+# Nor has any of 67 towers a year without a month of 4.3 hPa, 20 mm d-1 as its mean, or a month of 17 g C m-2 d-1.
+_DAMPEST, _WETTEST, _STRONGEST, _SOME = 1.5, 20.0, 17.0, 0.1
 
 
 def column_of(name: str, nee: str) -> str:
@@ -124,10 +126,31 @@ def _refuse_fractions(columns: Mapping[str, Floats], nee: str, file: str) -> Non
             f"{quality[(quality < 0) | (quality > 1)][0]:g}. Flags 0 to 3 are those of half-hourly files."
         )
         raise ValueError(msg)
-    column, _ = COLUMNS["VWC"]
-    water = columns.get(column, np.array([]))
-    if np.isfinite(water).sum() >= _YEAR and np.nanmax(water) <= _DRIEST_PERCENT:
-        msg = f"{column} of {file} must be in % of volume; it never passes {np.nanmax(water):g}. Is it a fraction?"
+    _refuse_other_units(columns, nee, file)
+
+
+def _refuse_other_units(columns: Mapping[str, Floats], nee: str, file: str) -> None:
+    """Refuse a year and more in units that no plausible range tells from those of FLUXNET."""
+
+    def known(column: str) -> Floats:
+        values = columns.get(column, np.array([]))
+        values = values[np.isfinite(values)]
+        return values if values.size >= _YEAR else np.array([])
+
+    water, deficit, rain, flux = (known(column_of(name, nee)) for name in ("VWC", "VPD", "PRE", "NEE"))
+    why = {}
+    if water.size and water.max() <= _DRIEST_PERCENT:
+        why["VWC"] = f"in % of volume; it never passes {water.max():g}. Is it a fraction?"
+    if deficit.size and 0 < deficit.max() <= _DAMPEST:
+        why["VPD"] = f"in hPa; it never passes {deficit.max():g}. Is it in kPa?"
+    if rain.size and rain.mean() > _WETTEST:
+        why["PRE"] = f"in mm per day, mean of the month; its mean is {rain.mean():g}. Is it the total of the month?"
+    if flux.size and np.mean(np.abs(flux) > _STRONGEST) > _SOME:
+        why["NEE"] = (
+            f"in g C m-2 per day, mean of the month; it goes to {flux[np.abs(flux).argmax()]:g}. Is it a total?"
+        )
+    for name, words in why.items():
+        msg = f"{column_of(name, nee)} of {file} must be {words} Convert it in the file."
         raise ValueError(msg)
 
 

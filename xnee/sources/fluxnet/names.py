@@ -66,7 +66,17 @@ RESOLUTIONS: Mapping[str, Resolution] = MappingProxyType(
 # A week may lie in two months, and a year in twelve: neither makes months.
 _COARSE = MappingProxyType({"WW": "weekly", "YY": "yearly"})
 # Files that come in the same archive and hold no tower data.
-_BESIDE = ("ERAI", "ERA5", "AUXMETEO", "AUXNEE", "BIF", "BIFVARINFO")
+_BESIDE = ("ERAI", "ERA5", "AUXMETEO", "AUXNEE", "BIF", "BIFVARINFO", "VARINFO")
+_NO_TEXT = MappingProxyType(
+    {
+        ".zip": "an archive of a site",
+        ".gz": "a packed file",
+        ".nc": "NetCDF, as OzFlux and PLUMBER2 write it",
+        ".xlsx": "a workbook (those of ChinaFLUX are read with read_chinaflux)",
+    }
+)
+# Networks that call the columns otherwise: what is NEE_VUT_REF, and what a quality means, is not known of them.
+_OTHER_COLUMNS = MappingProxyType({"FLUXNET-CH4": "FLUXNET-CH4", "JAPANFLUX2024": "JapanFlux2024"})
 # <network>_<site>_<words>.csv: FLX_DE-Hai_FLUXNET2015_SUBSET_MM_2000-2012_1-4.csv, AMF_US-Ha1_FLUXNET_FLUXMET_HH_...
 _FILE_NAME = re.compile(r"[A-Za-z0-9]+_(?P<site>[A-Z]{2}-[A-Za-z0-9]+)_(?P<words>.+)\.csv", flags=re.IGNORECASE)
 
@@ -142,6 +152,9 @@ def _read_name(path: Path) -> TowerFile:
     named = _FILE_NAME.fullmatch(path.name)
     words = named["words"].upper().split("_") if named else []
     _refuse_other_data(path.name, words)
+    if path.suffix.lower() in _NO_TEXT:
+        msg = f"{path.name} is {_NO_TEXT[path.suffix.lower()]}, not a CSV file of FLUXNET; those are read, unpacked."
+        raise ValueError(msg)
     resolution = next((word for word in words if word in RESOLUTIONS), None)
     if named is None or resolution is None:
         msg = (
@@ -163,6 +176,14 @@ def _refuse_other_data(file: str, words: Sequence[str]) -> None:
             f"{file} is AmeriFlux BASE: measured half-hours as they came, gaps not filled, with other columns. A month "
             "made of them would be that of the weather in which the tower worked. Download AmeriFlux-FLUXNET instead, "
             "AMF_<site>_FLUXNET_..., which is made of it."
+        )
+        raise ValueError(msg)
+    network = next((word for word in words if word in _OTHER_COLUMNS), None)
+    if network:
+        msg = (
+            f"{file} is of {_OTHER_COLUMNS[network]}, whose columns are not those of ONEFlux (NEE_VUT_REF and its "
+            "quality), so it is not read. Take the same tower from FLUXNET, AmeriFlux-FLUXNET or ICOS, or write a "
+            "table with those columns."
         )
         raise ValueError(msg)
     coarse = next((word for word in words if word in _COARSE), None)

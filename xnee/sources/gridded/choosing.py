@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from xnee.sources.gridded.files import Source
@@ -13,6 +14,9 @@ from xnee.sources.gridded.reading import Reading
 from xnee.sources.gridded.units import Quantity, spell
 
 __all__ = ["Chosen", "choose", "held_by", "names_held"]
+
+
+_STATISTICS = re.compile(r"time: (maximum|minimum|standard_deviation|variance|range)\b(?! within)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +125,7 @@ def _choose_one(source: Source, quantity: Quantity, reading: Reading) -> Chosen 
         if name is None:
             return None
         layer = open_field_of_netcdf(source, there[name], level=reading.level)
+        _refuse_statistics(layer, quantity, reading)
         return Chosen(layer=layer, row=_row(mine, layer))
     if source.kind == "hdf4":
         layers = sublayers(source)
@@ -136,6 +141,18 @@ def _choose_one(source: Source, quantity: Quantity, reading: Reading) -> Chosen 
         return None  # a raster has no variable: its name says that it is another quantity
     layer = open_raster(source)
     return Chosen(layer=layer, row=_row(mine, layer))
+
+
+def _refuse_statistics(layer: Layer, quantity: Quantity, reading: Reading) -> None:
+    """Refuse what the file says to be an extreme or a spread over time, unless it is asked for by its name."""
+    said = layer.attrs.get("cell_methods")
+    found = _STATISTICS.search(said) if isinstance(said, str) else None
+    if found and reading.variable is None and quantity.name not in ("highest_temperature", "lowest_temperature"):
+        msg = (
+            f"{layer.label} is the {found[1].replace('_', ' ')} over time by its cell_methods, not the mean "
+            f"{quantity.name}. Take the means; if you want it nevertheless, say variable={layer.variable!r}."
+        )
+        raise ValueError(msg)
 
 
 def _pick(names: list[str], rows: list[Row], quantity: Quantity, reading: Reading, file: str) -> str | None:

@@ -8,16 +8,18 @@ import numpy as np
 
 from xnee.sources.gridded.choosing import Chosen
 from xnee.sources.gridded.file_names import from_name
+from xnee.sources.gridded.layers import Layer
 from xnee.sources.gridded.periods import Periods, periods
 from xnee.sources.gridded.reading import Reading
-from xnee.sources.gridded.times import Moments, climatology, join, moments, years_and_months
-from xnee.sources.gridded.units import Quantity
+from xnee.sources.gridded.times import Moments, climatology, join, moments, month_start, years_and_months
+from xnee.sources.gridded.units import Quantity, spell
 
 __all__ = ["is_settled", "months_without_years", "periods_of"]
 
 _SETTLED = ("AGE", "land_fraction")
 """What may come without time, as ``(lat, lon)``."""
 
+_YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 _MONTHLY = re.compile(r"(^|[._-])(mon|monthly|[ale]mon|moda|avgua|avgad)([._-]|$)", re.IGNORECASE)
 
 
@@ -51,6 +53,8 @@ def months_without_years(chosen: list[Chosen], reading: Reading) -> tuple[int, .
         if any(months is None for months in each):
             return None
         found = tuple(month for months in each for month in months or ())
+        if len(chosen) == 1:
+            _refuse_year_in_name(chosen[0])
     if sorted(found) != list(range(1, 13)):
         msg = (
             f"a climatology must have each of the months 1..12 once, but {chosen[0].layer.label} has "
@@ -135,6 +139,12 @@ def periods_of(chosen: list[Chosen], quantity: Quantity, reading: Reading, label
             "or say every='month' if its steps are months."
         )
         raise ValueError(msg)
+    _refuse_hours(chosen, quantity, reading, length, label)
+    return found
+
+
+def _refuse_hours(chosen: list[Chosen], quantity: Quantity, reading: Reading, length: float, label: str) -> None:
+    """Refuse amounts of ECMWF of which nobody says whether they are of an hour, of some hours, or of the day."""
     if length < 0.99 and any(one.row.accumulates for one in chosen) and reading.units is None:
         msg = (
             f"{label} holds hours of an amount that ECMWF counts from the beginning of each day, so they cannot be "
@@ -142,7 +152,14 @@ def periods_of(chosen: list[Chosen], quantity: Quantity, reading: Reading, label
             "Take the monthly means or daily sums of the same product."
         )
         raise ValueError(msg)
-    return found
+    relabelled = any(spell(str(one.layer.attrs.get("units", ""))) in one.row.replaces for one in chosen)
+    if length < 7 and relabelled and any(one.row.accumulates for one in chosen) and reading.units is None:
+        unit = "m d-1" if quantity.amount else "J m-2 d-1"
+        msg = (
+            f"{label} has a step a day of an amount of ECMWF: the sum of the day, or one hour of it? Say "
+            f"units='{unit}' if each is the sum of its day; else take the monthly means."
+        )
+        raise ValueError(msg)
 
 
 def _stamps_of(one: Chosen, reading: Reading, files: int) -> Moments:
@@ -157,6 +174,7 @@ def _stamps_of(one: Chosen, reading: Reading, files: int) -> Moments:
         return _counted(reading.time, layer.steps, reading.every)
     if layer.stamps is not None:
         found = moments(layer.stamps, layer.label)
+        _refuse_either_end(layer, found, reading)
         monthly = found.every is None and found.bounds is None and _MONTHLY.search(layer.file) is not None
         return Moments(days=found.days, calendar=found.calendar, every="month", bounds=None) if monthly else found
     named = from_name(layer.file)
@@ -168,7 +186,37 @@ def _stamps_of(one: Chosen, reading: Reading, files: int) -> Moments:
             "year."
         )
         raise ValueError(msg)
+    if named.every == "year" and reading.every == "month":
+        msg = f"{layer.label} is to be a month, but its name tells the year only. Say its month with time='YYYY-MM'."
+        raise ValueError(msg)
     return named
+
+
+def _refuse_either_end(layer: Layer, found: Moments, reading: Reading) -> None:
+    """Refuse the first of a month, 00:00, as a stamp if its bounds are lost: it may be the end of the month before."""
+    if layer.stamps is None or not layer.stamps.lost_bounds or found.every is not None or reading.every is not None:
+        return
+    numbers = years_and_months(found.days, found.calendar)
+    starts = np.array([month_start(int(n) // 12, int(n) % 12 + 1, found.calendar) for n in numbers])
+    if np.abs(starts - found.days).max() < 1e-3:
+        msg = (
+            f"{layer.label} is stamped with the first of months, and the bounds that its time axis names are not in "
+            "the file, so nobody knows whether a stamp begins a month or ends the one before. Take the file as it was "
+            "published, or say every='month' if each stamp begins its month."
+        )
+        raise ValueError(msg)
+
+
+def _refuse_year_in_name(one: Chosen) -> None:
+    """Refuse months 1..12 without a year in a file that is named by one: it need not be a climatology."""
+    years = set(_YEAR.findall(one.layer.file))
+    if len(years) == 1 and one.layer.stamps is not None and "since" not in (one.layer.stamps.units or ""):
+        year = years.pop()
+        msg = (
+            f"{one.layer.label} counts its months 1..12 without a year, but is named by the year {year}. Say "
+            f"time='{year}-01' if they are of that year, or time='climatology' if of none."
+        )
+        raise ValueError(msg)
 
 
 def _counted(first: str, steps: int, every: str | None) -> Moments:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from xnee.sources.gridded.times import Moments
 
 __all__ = ["from_name"]
 
+_Pattern: TypeAlias = tuple[re.Pattern[str], str | None, Callable[[re.Match[str]], tuple[int, int, int]]]
+
 # Dates in file names, most telling first. A name is read by the first pattern that it holds exactly once.
-_NAMES: tuple[tuple[re.Pattern[str], str | None, Callable[[re.Match[str]], tuple[int, int, int]]], ...] = (
+_NAMES: tuple[_Pattern, ...] = (
     (re.compile(r"\.A(\d{4})(\d{3})(?=\.)"), None, lambda m: (int(m[1]), 0, int(m[2]))),
     (
         re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)\.?[_-]?[Mm](\d\d)(?!\d)"),
@@ -28,6 +31,7 @@ _NAMES: tuple[tuple[re.Pattern[str], str | None, Callable[[re.Match[str]], tuple
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)(\d\d)(\d\d)(?!\d)"), None, lambda m: (int(m[1]), int(m[2]), int(m[3]))),
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)(\d{3})(?!\d)"), None, lambda m: (int(m[1]), 0, int(m[2]))),
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)[-_.]?(\d\d)(?!\d)"), "month", lambda m: (int(m[1]), int(m[2]), 1)),
+    (re.compile(r"CHELSA_\w+_(\d\d)_(\d{4})(?!\d)"), "month", lambda m: (int(m[2]), int(m[1]), 1)),
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)(?!\d)"), "year", lambda m: (int(m[1]), 1, 1)),
 )
 
@@ -39,7 +43,7 @@ def from_name(file: str) -> Moments | None:
     ----------
     file
         Name without folders: with ``A2001001`` or ``2001001`` (year and day of the year), ``2001.M01``, ``20010131``,
-        ``2001-01-31``, ``200101``, ``2001-01`` or ``2001``.
+        ``2001-01-31``, ``200101``, ``2001-01`` or ``2001``; those of CHELSA with ``01_2001``.
 
     Returns
     -------
@@ -56,11 +60,13 @@ def from_name(file: str) -> Moments | None:
     >>> from_name("GOSIF_2001.M02.tif").every, from_name("forest_age.tif")
     ('month', None)
     """
-    for pattern, every, read in _NAMES:
+    for i, (pattern, every, read) in enumerate(_NAMES):
         found = {read(match) for match in pattern.finditer(file)}
         if not found:
             continue
-        if len(found) > 1:
+        # The day on which a file was made may stand beside the month that it holds; after an A is what it holds.
+        other = _months(file, _NAMES[i + 1 :]) - {date[:2] for date in found} if i else set()
+        if len(found) > 1 or other:
             msg = f"the name of {file} holds more than one date. Say which month it is with time='YYYY-MM'."
             raise ValueError(msg)
         year, month, day = found.pop()
@@ -78,3 +84,11 @@ def from_name(file: str) -> Moments | None:
             raise ValueError(msg)
         return Moments(days=np.array([(first - date(1600, 1, 1)).days + later], dtype="f8"), every=every)
     return None
+
+
+def _months(file: str, patterns: Sequence[_Pattern]) -> set[tuple[int, int]]:
+    """List the months, by year and month, that a name holds in other ways of writing."""
+    several = [
+        {read(match)[:2] for match in pattern.finditer(file)} for pattern, what, read in patterns if what == "month"
+    ]
+    return set().union(*several)

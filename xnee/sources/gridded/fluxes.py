@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -9,12 +10,12 @@ from typing import Any
 
 import xarray as xr
 
-from xnee.sources.gridded.choosing import choose, held_by, names_held
+from xnee.sources.gridded.choosing import Chosen, choose, held_by, names_held
 from xnee.sources.gridded.files import Paths, find_files
 from xnee.sources.gridded.raster import simple
 from xnee.sources.gridded.reading import Reading
 from xnee.sources.gridded.series import make_field
-from xnee.sources.gridded.units import QUANTITIES
+from xnee.sources.gridded.units import QUANTITIES, spell
 
 __all__ = ["FLUXES", "open_flux"]
 
@@ -25,10 +26,22 @@ FLUXES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "nbp": (-1, "net biome production, positive into land"),
         "nep": (-1, "net ecosystem production, positive into land"),
         "netatmoslandco2flux": (-1, "net carbon flux between atmosphere and land, positive into land"),
+        "biofluxopt": (1, "optimised flux of the land biosphere without fires, positive into the atmosphere"),
+        "fluxaposbio": (1, "posterior flux of the land, positive into the atmosphere"),
         "fco2nat": (1, "surface carbon flux due to natural sources, positive into the atmosphere"),
     }
 )
-"""Net fluxes by their names in files: the sign by which they become NEE, and what they are."""
+"""Net fluxes by their names in files, without underscores: the sign by which they become NEE, and what they are."""
+
+# What files say of the direction of a flux, beside its name.
+_INTO_LAND = re.compile(
+    r"downward|positive:? (values )?(is |are |= ?|means )?(down|(in)?to(ward)?s? (the )?(land|surface))|"
+    r"positive (for|=|is|means) (a )?(sink|uptake)"
+)
+_INTO_AIR = re.compile(
+    r"upward|into (the )?atmosphere|positive:? (values )?(is |are |= ?|means )?(up\b|to(ward)?s? (the )?atm)|"
+    r"positive (for|=|is|means) (a )?(source|release)"
+)
 
 _GROSS = ("gpp", "npp", "ra", "rh", "reco", "ter", "ffire")
 
@@ -80,9 +93,38 @@ def open_flux(path: Paths, *, variable: str | None = None, **options: Any) -> xr
     row = QUANTITIES["NEE"]
     span = (row.low, row.high) if sign > 0 else (-row.high, -row.low)
     row = replace(row, low=span[0], high=span[1])
-    flux = make_field(choose(sources, row, reading), row, reading)
+    chosen = choose(sources, row, reading)
+    for one in chosen:
+        _check_words(one, sign, reading)
+    flux = make_field(chosen, row, reading)
     attrs = flux.attrs | {"long_name": f"NEE from {words}", "conversion": f"{flux.attrs['conversion']}; times {sign}"}
     return (flux * sign).assign_attrs(attrs)
+
+
+def _check_words(one: Chosen, sign: int, reading: Reading) -> None:
+    """Refuse a flux whose attributes say another direction than its name, or mass of carbon dioxide for carbon."""
+    attrs = one.layer.attrs
+    keys = ("long_name", "standard_name", "comment", "description")
+    said = " ".join(str(attrs[key]) for key in keys if key in attrs).replace("_", " ").lower()
+    way = str(attrs.get("positive", "")).lower()
+    down, up = way == "down" or bool(_INTO_LAND.search(said)), way == "up" or bool(_INTO_AIR.search(said))
+    if down != up and down == (sign > 0):
+        msg = (
+            f"{one.layer.label} is positive into {'land' if down else 'the atmosphere'} by its attributes, but a flux "
+            f"of that name is not. Rename it to what it is: {'nep' if down else 'nee'}."
+        )
+        raise ValueError(msg)
+    units = spell(str(attrs.get("units", "")))
+    dioxide = re.search(r"carbon dioxide|\bco2\b", said) and not re.search(
+        r"as carbon|carbon mass|of carbon\b(?! diox)", said
+    )
+    if reading.units is None and units.split()[0] in ("g", "kg") and dioxide:
+        msg = (
+            f"{one.layer.label} is in {attrs['units']!r} and calls itself a flux of carbon dioxide: is it mass of "
+            f"carbon or of CO2, which is 3.66 times as much? Say units='{units.replace('g', 'gC', 1)}' or "
+            f"'{units.replace('g', 'gCO2', 1)}'."
+        )
+        raise ValueError(msg)
 
 
 def _key(name: str) -> str:

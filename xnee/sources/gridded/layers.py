@@ -39,6 +39,8 @@ class Stamps:
         Whether the file says that its steps are means over years.
     monthly
         Whether the file says that its steps are months.
+    lost_bounds
+        Whether the file names the bounds of its steps but does not hold them.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Stamps:
     bounds: NDArray[Any] | None = None
     climatology: bool = False
     monthly: bool = False
+    lost_bounds: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

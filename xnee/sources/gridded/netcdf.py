@@ -22,6 +22,10 @@ _LAT = ("lat", "latitude", "nav_lat", "y")
 _LON = ("lon", "longitude", "long", "nav_lon", "x")
 _TIME = ("time", "valid_time", "date", "month", "months", "time_prclim", "t", "forecast_reference_time", "time_counter")
 _MERGED = "expver"
+_PLANE = ("x", "y")  # names of degrees, of metres and of counted columns
+_METRES = ("m", "km", "metre", "metres", "meter", "meters", "kilometers", "kilometres")
+_PRESSURES = ("hpa", "mb", "mbar", "millibar", "millibars", "pa")
+_STORED = ("_FillValue", "missing_value", "valid_min", "valid_max", "valid_range")
 _LABELS = 2**22  # values of a coordinate that are read at once
 
 
@@ -83,9 +87,17 @@ def _role(ds: Any, dim: str) -> str:
     lower = dim.lower()
     attrs = _attrs(ds.variables[dim]) if dim in ds.variables else {}
     units, standard = _text(attrs, "units").lower(), _text(attrs, "standard_name")
-    if standard in ("latitude", "grid_latitude") or units.startswith(("degrees_n", "degree_n")) or lower in _LAT:
+    if (
+        standard in ("latitude", "grid_latitude", "projection_y_coordinate")
+        or units.startswith(("degrees_n", "degree_n"))
+        or lower in _LAT
+    ):
         return "lat"
-    if standard in ("longitude", "grid_longitude") or units.startswith(("degrees_e", "degree_e")) or lower in _LON:
+    if (
+        standard in ("longitude", "grid_longitude", "projection_x_coordinate")
+        or units.startswith(("degrees_e", "degree_e"))
+        or lower in _LON
+    ):
         return "lon"
     if standard == "time" or " since " in units or lower in _TIME or units.startswith(("yyyymm", "day as %y")):
         return "time"
@@ -187,8 +199,10 @@ def open_field_of_netcdf(source: Source, field: Field, *, level: float | None = 
         If a coordinate is missing, a further dimension needs a `level`, or the file cannot be read.
     """
     with _opened(source) as ds:
+        _refuse_other_maps(ds, field, source.name)
         axes = {role: _labels(ds, field, role, source.name) for role in ("lat", "lon")}
         fixed = tuple(_place(ds, field, i, level, source.name) for i in range(len(field.dims)))
+        _refuse_single_level(ds, field, level, source.name)
         merged = next((i for i, dim in enumerate(field.dims) if dim == _MERGED and field.shape[i] > 1), None)
         variable, attrs = ds.variables[field.name], dict(field.attrs)
         sizes = dict(zip(field.roles, field.shape, strict=True))
@@ -197,6 +211,7 @@ def open_field_of_netcdf(source: Source, field: Field, *, level: float | None = 
         dtype = np.dtype(variable.dtype)
         if str(attrs.get("_Unsigned", "")).lower() == "true" and dtype.kind == "i":
             dtype = np.dtype(f"u{dtype.itemsize}")
+            attrs |= {key: _unsigned(attrs[key], dtype) for key in _STORED if key in attrs}
         stamps = _stamps(ds, field, source.name)
     missing = tuple(float(v) for key in ("_FillValue", "missing_value") for v in np.atleast_1d(attrs.get(key, ())))
     return Layer(
@@ -213,6 +228,38 @@ def open_field_of_netcdf(source: Source, field: Field, *, level: float | None = 
         read=_Reader(source, field.name, field.roles, fixed, merged, missing),
         identity=(source.state, field.name, fixed),
     )
+
+
+def _unsigned(said: Any, dtype: np.dtype[Any]) -> Any:
+    """Read a stored number as unsigned: -1 among bytes is 255."""
+    numbers = np.asarray(said)
+    return numbers.astype("i8") % 2 ** (8 * dtype.itemsize) if numbers.dtype.kind == "i" else said
+
+
+def _refuse_other_maps(ds: Any, field: Field, file: str) -> None:
+    """Refuse coordinates that are no latitudes and longitudes: of a rotated pole, in metres, or counted cells."""
+    mapping = ds.variables.get((_text(field.attrs, "grid_mapping").split(":")[0].split() or [""])[0])
+    system = _text(_attrs(mapping), "grid_mapping_name") if mapping is not None else ""
+    text = _text(_attrs(mapping), "crs_wkt").upper() if mapping is not None else ""
+    plain = system == "latitude_longitude" or (not system and text.startswith(("GEOGCS", "GEOGCRS")))
+    found = "" if plain else system or text[:6].replace("PROJCS", "projected").replace("PROJCR", "projected")
+    for dim, role in zip(field.dims, field.roles, strict=True):
+        if role not in ("lat", "lon") or dim not in ds.variables:
+            continue
+        attrs = _attrs(ds.variables[dim])
+        standard, units = _text(attrs, "standard_name"), _text(attrs, "units").lower()
+        if standard.startswith(("grid_", "projection_")) or units in _METRES:
+            found = found or standard or f"{dim} in {units}"
+        known = plain or standard in ("latitude", "longitude") or units.startswith("degree")
+        if dim.lower() in _PLANE and not known:
+            found = found or f"{dim} without degrees"
+    if found:
+        msg = (
+            f"{field.name} of {file} does not lie along latitude and longitude ({found}). Bring it to a regular grid "
+            "first, e.g. cdo remapcon,r720x360; if its coordinates are degrees, give them units='degrees_north' and "
+            "'degrees_east'."
+        )
+        raise ValueError(msg)
 
 
 def _labels(ds: Any, field: Field, role: str, file: str) -> NDArray[np.float64]:
@@ -260,6 +307,25 @@ def _place(ds: Any, field: Field, i: int, level: float | None, file: str) -> int
     raise ValueError(msg)
 
 
+def _refuse_single_level(ds: Any, field: Field, level: float | None, file: str) -> None:
+    """Refuse a level of pressure nobody asked for: the only one in the file need not be the ground."""
+    single = [dim for dim, size in zip(field.dims, field.shape, strict=True) if size == 1]
+    held = None
+    for name in [*single, *_text(field.attrs, "coordinates").split()]:
+        variable = ds.variables.get(name)
+        if variable is None or variable.size != 1 or getattr(variable.dtype, "kind", "") not in "fiu":
+            continue
+        attrs = _attrs(variable)
+        if _text(attrs, "standard_name") == "air_pressure" or _text(attrs, "units").lower() in _PRESSURES:
+            held = float(np.asarray(variable[...]).ravel()[0])
+    said = held is not None or _text(field.attrs, "GRIB_typeOfLevel") == "isobaricInhPa"
+    right = level is not None and (held is None or bool(np.isclose(held, level, rtol=1e-5)))
+    if said and not right:
+        shown = "a level of pressure" if held is None else f"the level {held:g} of pressure"
+        msg = f"{field.name} of {file} is on {shown}, which may be far above the ground. Say that you want it: level=."
+        raise ValueError(msg)
+
+
 def _stamps(ds: Any, field: Field, file: str) -> Stamps | None:
     """Read the time axis, if there is one; a variable of a single time may carry it as a scalar."""
     name = field.dims[field.roles.index("time")] if "time" in field.roles else _scalar_time(ds, field)
@@ -291,6 +357,7 @@ def _stamps(ds: Any, field: Field, file: str) -> Stamps | None:
         calendar=_text(attrs, "calendar") or "standard",
         bounds=np.asarray(bounds[:], "f8") if bounds is not None and fits else None,
         climatology=bool(climatology),
+        lost_bounds=bool(bounds_name) and bounds is None,
         monthly=_is_monthly(ds, field.attrs),
     )
 

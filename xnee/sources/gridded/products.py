@@ -127,6 +127,7 @@ _PENG = tuple(
     for name, variable, units in (("TEMP", "tmp", "degC"), ("PRE", "pre", "mm"))
 )
 _CN05 = _rows("CN05.1", r"CN05\.1_", {"TEMP": ("tm", "degC"), "PRE": ("pre", "mm d-1"), "WS": ("win", "m s-1")})
+_NO_OTHER = r"(?!.*(EVI|quality|reliab|reflectance|angle|std))"  # layers cut out of the same files
 # The scale_factor 10000 of MODIS vegetation indices means: divide.
 _MODIS_NDVI = tuple(
     Row(
@@ -140,8 +141,8 @@ _MODIS_NDVI = tuple(
         every=every,
     )
     for product, files, variables, every in (
-        ("MOD13C2", r"M[OY]D13C2", ("cmg_0_05_deg_monthly_ndvi", "ndvi"), "month"),
-        ("MOD13C1", r"M[OY]D13C1", ("cmg_0_05_deg_16_days_ndvi", "ndvi"), "16-day"),
+        ("MOD13C2", rf"M[OY]D13C2{_NO_OTHER}", ("cmg_0_05_deg_monthly_ndvi", "ndvi"), "month"),
+        ("MOD13C1", rf"M[OY]D13C1{_NO_OTHER}", ("cmg_0_05_deg_16_days_ndvi", "ndvi"), "16-day"),
     )
 )
 # The scale differs by version: what the file says goes first.
@@ -168,7 +169,7 @@ _OTHERS = (
     Row(
         product="GOSIF",
         quantity="SIF",
-        files=r"GOSIF",
+        files=r"GOSIF(?!.?GPP)",
         variables=("sif", "gosif"),
         units="W m-2 um-1 sr-1",
         scale=1e-4,
@@ -188,6 +189,18 @@ _OTHERS = (
     ),
     Row(product="BIOME4", quantity="PRE", files=r"BIOME4_inputdata", variables=("prec",), labels="south-west"),
 )
+# Rasters that hold none of our drivers, though their names resemble those that do.
+_NO_DRIVERS = (
+    Row(product="GOSIF GPP", quantity="gross primary production", files=r"GOSIF.?GPP"),
+    *(
+        Row(
+            product=f"MOD13{kind} layers",
+            quantity="another layer than NDVI",
+            files=rf"M[OY]D13{kind}.*(EVI|quality|reliab|reflectance|angle|std)",
+        )
+        for kind in ("C1", "C2")
+    ),
+)
 # Maps of classes: no driver is made of them. Asking for one names read_land_cover.
 _CLASSES = tuple(
     Row(product=product, quantity="land cover", files=files)
@@ -203,6 +216,7 @@ PRODUCTS: tuple[Row, ...] = (
     *_MODIS_NDVI,
     *_GLASS,
     *_OTHERS,
+    *_NO_DRIVERS,
     *_CLASSES,
 )
 
@@ -223,7 +237,20 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "temperature",
             "t",
         ),
-        "PRE": ("tp", "pr", "prec", "pre", "precip", "precipitation", "ppt", "prcp", "total_precipitation", "rain"),
+        "PRE": (
+            "tp",
+            "pr",
+            "prec",
+            "pre",
+            "precip",
+            "precipitation",
+            "ppt",
+            "prcp",
+            "total_precipitation",
+            "rain",
+            "mtpr",
+            "avg_tprate",
+        ),
         "VPD": ("vpd",),
         "WD": ("wd", "wdir", "wind_direction"),
         "WS": ("ws", "wind", "sfcwind", "wind_speed", "si10", "win"),
@@ -243,7 +270,16 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "relative_humidity": ("hurs", "rhum", "rhu", "rh"),
         "eastward_wind": ("u10", "10u", "uas", "uwnd", "u", "10m_u_component_of_wind"),
         "northward_wind": ("v10", "10v", "vas", "vwnd", "v", "10m_v_component_of_wind"),
-        "shortwave": ("ssrd", "rsds", "srad", "swdown", "dswrf", "surface_solar_radiation_downwards"),
+        "shortwave": (
+            "ssrd",
+            "rsds",
+            "srad",
+            "swdown",
+            "dswrf",
+            "surface_solar_radiation_downwards",
+            "msdwswrf",
+            "avg_sdswrf",
+        ),
         "land_fraction": ("land", "lsm", "sftlf", "gldas_mask", "land_fraction"),
     }
 )

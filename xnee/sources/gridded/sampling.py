@@ -16,6 +16,9 @@ from xnee.sources.gridded.values import out_of_range
 __all__ = ["check_sample"]
 
 _BANDS, _ROWS = 8, 16
+_FINE, _WHOLE = 10, ("land_fraction",)
+"""Quantities with a range up to this are never stored as plain whole numbers, but for masks."""
+
 _BAD = 0.1
 """Share of a sample beyond the plausible range that is a wrong unit, not a few odd cells or the plateau of "
 "Antarctica."""
@@ -46,9 +49,11 @@ def check_sample(pieces: list[Piece], quantity: Quantity, reading: Reading, labe
         If more than a tenth of the sample is beyond the plausible range, or all of it is next to nothing.
     """
     places = [(piece, step) for piece in pieces for step in range(piece.layer.steps)]
-    known, wrong, least, most = 0, 0, np.inf, -np.inf
+    known, wrong, least, most, whole = 0, 0, np.inf, -np.inf, True
     for piece, step in (places[k] for k in sorted({0, len(places) // 2, len(places) - 1})):
-        values = piece.decode.values(_sample(piece, step))
+        stored = _sample(piece, step)
+        values = piece.decode.values(stored)
+        whole &= bool(np.all(stored[np.isfinite(values)] % 1 == 0))
         some, odd = out_of_range(values, quantity, (piece.decode.low, piece.decode.high))
         known, wrong = known + some, wrong + odd
         if some:
@@ -64,8 +69,25 @@ def check_sample(pieces: list[Piece], quantity: Quantity, reading: Reading, labe
             "the right variable (variable=), unit (units=) or scale (scale=), is a code for missing left (missing=)?"
         )
         raise ValueError(msg)
+    _check_packing(pieces[0], quantity, reading, label, whole=whole)
     _check_not_nothing(most, quantity, reading, label, daily=high < quantity.high)
     return f"{found}; such values are missing"
+
+
+def _check_packing(piece: Piece, quantity: Quantity, reading: Reading, label: str, *, whole: bool) -> None:
+    """Refuse a packing that may have been applied already, and none where there must be one."""
+    told = reading.scale is not None or reading.offset is not None
+    packed = (piece.decode.scale, piece.decode.offset) != (1.0, 0.0)
+    if piece.layer.dtype.kind == "f" and packed and not whole and not told:
+        msg = (
+            f"{label} has the scale {piece.decode.scale:g} and the offset {piece.decode.offset:g}, but holds fractions "
+            "already, as if both had been applied. Say scale=1 if the numbers are values, or what they count."
+        )
+        raise ValueError(msg)
+    fine = quantity.name not in _WHOLE and quantity.high - quantity.low <= _FINE and piece.unit.factor == 1
+    if piece.layer.dtype.kind in "iu" and fine and not packed and not told:
+        msg = f"{label} holds whole numbers of {quantity.name}, and nobody says what one of them counts. Say scale=."
+        raise ValueError(msg)
 
 
 def _check_not_nothing(most: float, quantity: Quantity, reading: Reading, label: str, *, daily: bool) -> None:

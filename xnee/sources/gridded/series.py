@@ -57,6 +57,7 @@ def make_field(chosen: list[Chosen], quantity: Quantity, reading: Reading) -> xr
     if spans is not None:
         names = [piece.layer.file for piece in pieces for _ in range(piece.layer.steps)]
         made = plan(spans, names=names, coverage=reading.coverage, gaps=reading.gaps, label=label)
+        _refuse_directions(made, quantity, label)
         field = _monthly(pieces, spans, made, quantity, reading.coverage)
         notes.append(made.note)
     else:
@@ -70,6 +71,16 @@ def _check_steps(chosen: list[Chosen]) -> None:
         if one.layer.steps == 0:
             msg = f"{one.layer.label} has a time axis without a single step. Is the file whole? Download it again."
             raise ValueError(msg)
+
+
+def _refuse_directions(made: Plan, quantity: Quantity, label: str) -> None:
+    """Refuse to average angles: 350 and 10 degrees would make 180."""
+    if quantity.name == "WD" and not made.monthly:
+        msg = (
+            f"{label} has a direction in steps shorter than months, and directions must not be averaged. Take the "
+            "components of the wind, or average them to months first."
+        )
+        raise ValueError(msg)
 
 
 def _stacked(pieces: list[Piece]) -> da.Array:

@@ -17,6 +17,7 @@ __all__ = ["Moments", "climatology", "join", "moments", "month_edges", "month_st
 _EPOCH = "days since 1600-01-01"
 _REFERENCE = re.compile(r"^\s*(?P<unit>[A-Za-z]+)\s+since\s+(?P<date>.*\S)\s*$")
 _YEAR = re.compile(r"^(-?\d{1,4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?(?:\D|$)")
+_SKIPPED = re.compile(r"1582-10-(0[5-9]|1[0-4])(?!\d)")
 _FIRST, _LAST = 1601, 2261  # years of datetime64[ns] beyond doubt, and of the epoch
 _SLACK = 1e-6  # days: rounding of stamps
 _CALENDARS = {
@@ -203,6 +204,8 @@ def _since(numbers: NDArray[np.float64], units: str, calendar: str) -> NDArray[n
         # the day of the reference is dropped: a step stands for its month
         months = 12 * int(date[1]) + int(date[2] or 1) - 1 + np.floor(step + 1e-6).astype("i8")
         return np.array([month_start(int(n) // 12, int(n) % 12 + 1, calendar) for n in months])
+    if _SKIPPED.match(found["date"]) and calendar.lower() in ("standard", "gregorian"):
+        calendar = "proleptic_gregorian"  # FLUXCOM counts from a day that the calendar it names left out
     dates = cftime.num2date(numbers, units, calendar=calendar)
     return np.atleast_1d(np.asarray(cftime.date2num(dates, _EPOCH, calendar=calendar), dtype="f8"))
 

@@ -74,7 +74,8 @@ _CELSIUS = {
 _PRESSURE = {"hPa": Conversion(), "Pa": Conversion(factor=0.01), "kPa": Conversion(factor=10.0)}
 _SHARE = {"1": Conversion(), "%": Conversion(factor=0.01)}
 _SPEED = {"m s-1": Conversion(), "km h-1": Conversion(factor=1 / 3.6), "0.1 m s-1": Conversion(factor=0.1)}
-# Millimetres of water are kilograms per square metre.
+# Millimetres of water are kilograms per square metre. Plain m and J m-2 are not here: they are what ECMWF writes, be
+# it per hour, per day or per month. See the rows of ERA5-Land in `products`.
 _WATER = {
     "mm month-1": Conversion(per="month"),
     "kg m-2 month-1": Conversion(per="month"),
@@ -84,7 +85,6 @@ _WATER = {
     "kg m-2": Conversion(per="period"),
     "0.1 mm": Conversion(factor=0.1, per="period"),
     "cm": Conversion(factor=10.0, per="period"),
-    "m": Conversion(factor=1e3, per="period"),
     "mm d-1": Conversion(per="day"),
     "kg m-2 d-1": Conversion(per="day"),
     "m d-1": Conversion(factor=1e3, per="day"),
@@ -101,10 +101,10 @@ _ENERGY = {
     "J m-2 d-1": Conversion(factor=1 / 86_400),
     "kJ m-2 d-1": Conversion(factor=1e3 / 86_400),
     "MJ m-2 d-1": Conversion(factor=1e6 / 86_400),
-    "J m-2": Conversion(factor=1 / 86_400, per="period"),
     "MJ m-2": Conversion(factor=1e6 / 86_400, per="period"),
 }
 _SIF = {"W m-2 um-1 sr-1": Conversion(), "mW m-2 nm-1 sr-1": Conversion()}
+_CARBON_OF_CO2 = MOLAR_MASS_CARBON / (MOLAR_MASS_CARBON + 2 * 15.999)
 _CARBON = {
     "gC m-2 month-1": Conversion(per="month"),
     "g m-2 month-1": Conversion(per="month"),
@@ -113,7 +113,14 @@ _CARBON = {
     "kgC m-2 s-1": Conversion(factor=86_400e3, per="day"),
     "kg m-2 s-1": Conversion(factor=86_400e3, per="day"),
     "kgC m-2 month-1": Conversion(factor=1e3, per="month"),
+    "gC m-2 s-1": Conversion(factor=86_400.0, per="day"),
+    "kgC m-2 d-1": Conversion(factor=1e3, per="day"),
+    "kgC m-2 h-1": Conversion(factor=24e3, per="day"),
     "umol m-2 s-1": Conversion(factor=MOLAR_MASS_CARBON * 86_400e-6, per="day"),
+    "mol m-2 s-1": Conversion(factor=MOLAR_MASS_CARBON * 86_400, per="day"),
+    "gCO2 m-2 d-1": Conversion(factor=_CARBON_OF_CO2, per="day"),
+    "gCO2 m-2 s-1": Conversion(factor=86_400.0 * _CARBON_OF_CO2, per="day"),
+    "kgCO2 m-2 s-1": Conversion(factor=86_400e3 * _CARBON_OF_CO2, per="day"),
 }
 
 
@@ -154,7 +161,9 @@ _ROWS = (
     _driver("PA", 450, _PRESSURE),
     _driver("PAR", 0, {"umol m-2 s-1": Conversion(), "mol m-2 d-1": Conversion(factor=1e6 / 86_400)}),
     _driver("FAPAR", 0.01, _SHARE, unsaid=True),
-    _driver("VWC", 0.01, {"m3 m-3": Conversion(), "1": Conversion(), "%": Conversion(factor=0.01)}),
+    _driver(
+        "VWC", 0.01, {"m3 m-3": Conversion(), "cm3 cm-3": Conversion(), "1": Conversion(), "%": Conversion(factor=0.01)}
+    ),
     _driver("TS", -50, _CELSIUS),
     _driver("AGE", 1, {"a": Conversion()}),
     _driver("SIF", 0.002, _SIF),
@@ -257,7 +266,19 @@ _SIGNS = {
     "*": " ",
     "²": "2",
     " per ": "/",
+    "egrees": "egree",  # of any initial
+    "Degree": "degree",
+    "degree Celsius": "degC",
+    "degree C": "degC",
+    "degCelsius": "degC",
     "deg C": "degC",
+    "micromol": "umol",
+    "mumol": "umol",
+    "molCO2": "mol",
+    "mol CO2": "mol",
+    "molC ": "mol ",
+    "mol C ": "mol ",
+    "g CO2 ": "gCO2 ",
     "g C ": "gC ",
     "g C/": "gC/",
 }

@@ -156,8 +156,12 @@ def _number(attrs: Any, key: str, default: float, label: str) -> float:
 
 
 def _valid(layer: Layer) -> tuple[float, float]:
-    """Give the valid range of stored integers; of floats it is not known whether it is before or after packing."""
-    if layer.dtype.kind == "f":
+    """Give the valid range of stored integers; of floats it is not known whether it is before or after packing.
+
+    Nor is it of integers with a range in floats: by the rules of NetCDF it is after packing, by MODIS before.
+    """
+    ranges = [np.asarray(layer.attrs.get(key)) for key in ("valid_min", "valid_max", "valid_range")]
+    if layer.dtype.kind == "f" or any(one.dtype.kind == "f" for one in ranges):
         return -np.inf, np.inf
     low, high = _numbers(layer.attrs.get("valid_min")), _numbers(layer.attrs.get("valid_max"))
     both = _numbers(layer.attrs.get("valid_range"))
