@@ -90,3 +90,10 @@ def test_a_missing_library_is_named_with_the_way_out(monkeypatch):
     for ask in (job_script, start_cluster):
         with pytest.raises(ModuleNotFoundError, match=r'need dask-jobqueue.*pip install "xnee\[cluster\]"'):
             ask(QueueSpec(**SLURM))
+
+
+@pytest.mark.parametrize(("system", "submit"), [("slurm", "sbatch"), ("pbs", "qsub")])
+def test_a_queue_that_is_not_there_is_not_waited_for(monkeypatch, system, submit):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(FileNotFoundError, match=f"{system} hands jobs in with {submit}, which is not found here"):
+        start_cluster(QueueSpec(system=system))

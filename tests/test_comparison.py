@@ -184,6 +184,8 @@ GOOD = flux(*FINE, years=2)
         (map_of(GOOD), {"xnee": GOOD}, {}, ValueError, "'xnee' is the name of the product itself"),
         (map_of(GOOD), {"other": GOOD}, {"min_forest": 50}, ValueError, "share of the cell, 0 to 1; got 50"),
         (GOOD, {"other": GOOD}, {}, ValueError, "the product has no forest_fraction"),
+        (map_of(GOOD), {"other": GOOD}, {"period": ("a", "b")}, ValueError, "period must be two months.*got .'a', 'b'"),
+        (map_of(GOOD), {"other": GOOD}, {"period": ("2001",)}, ValueError, "period must be two months"),
         (map_of(GOOD), {"other": "x.nc"}, {}, TypeError, "'other' must be a Dataset or a DataArray of NEE; got str"),
         (map_of(GOOD), {"other": GOOD.rename(lat="y")}, {}, ValueError, r"'other' must hold NEE \(time, lat, lon\)"),
         (map_of(GOOD), {"other": xr.Dataset({"GPP": GOOD})}, {}, ValueError, r"it has no NEE but \['GPP'\]"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from shutil import which
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from dask_jobqueue.core import JobQueueCluster
 
-__all__ = ["QueueSpec", "job_script", "start_cluster"]
+__all__ = ["QueueSpec", "check_queue", "job_script", "start_cluster"]
 
 System = Literal["slurm", "pbs"]
 _PROLOGUE = ("export OMP_NUM_THREADS=1", "export OPENBLAS_NUM_THREADS=1", "export MKL_NUM_THREADS=1")
@@ -134,6 +135,8 @@ def start_cluster(spec: QueueSpec) -> JobQueueCluster:
     ------
     ModuleNotFoundError
         If dask-jobqueue is not installed.
+    FileNotFoundError
+        If no jobs can be handed in from here.
 
     Examples
     --------
@@ -142,9 +145,30 @@ def start_cluster(spec: QueueSpec) -> JobQueueCluster:
     >>> with start_cluster(spec) as cluster, Client(cluster):  # doctest: +SKIP
     ...     cube.nee.predict(model).nee.to_product("nee.zarr")
     """
-    cluster: JobQueueCluster = _classes(spec.system)[0](**_words(spec), scheduler_options={"dashboard_address": None})
+    kind = _classes(spec.system)[0]
+    check_queue(spec)
+    cluster: JobQueueCluster = kind(**_words(spec), scheduler_options={"dashboard_address": None})
     cluster.scale(jobs=spec.jobs)  # type: ignore[no-untyped-call]
     return cluster
+
+
+def check_queue(spec: QueueSpec) -> None:
+    """Refuse a queue that no jobs can be handed in to: workers would be waited for without end or word.
+
+    Parameters
+    ----------
+    spec
+        What is asked of the queue.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the command that hands jobs in is not on this machine.
+    """
+    submit = {"slurm": "sbatch", "pbs": "qsub"}[spec.system]
+    if which(submit) is None:
+        msg = f"{spec.system} hands jobs in with {submit}, which is not found here. Start where the queue is."
+        raise FileNotFoundError(msg)
 
 
 def _classes(system: str) -> tuple[Any, Any]:

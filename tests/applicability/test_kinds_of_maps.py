@@ -69,7 +69,7 @@ def test_shares_of_a_projected_map_are_of_the_ground_not_of_the_drawing(made, cu
     assert float(row["NEE_inside"]) == pytest.approx(inside, rel=1e-4)
     assert float(row["NEE_outside"]) == pytest.approx(outside, rel=1e-4)
     assert set(shares.coords) == {"pft"}
-    assert outside_table(shares).count("\n") == 6
+    assert outside_table(shares).count("\n") == 8
 
 
 def test_shares_in_another_projection_of_the_same_name_are_the_same(made, cube):

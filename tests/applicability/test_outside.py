@@ -45,7 +45,7 @@ def test_types_add_up_to_all(maps):
     for name in ("area", "NEE_inside", "NEE_outside"):
         assert float(shares[name].sel(pft="all")) == pytest.approx(float(shares[name].sel(pft=list(PFTS)).sum()))
     assert 25 < float(shares["area_outside"].sel(pft="all")) < 35
-    assert outside_table(shares).count("\n") == 6
+    assert outside_table(shares).count("\n") == 8
 
 
 def test_maps_of_other_cells_are_refused(maps):

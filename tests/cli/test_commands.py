@@ -1,10 +1,15 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from xnee.cli import main
-from xnee.cli.files import open_file, write_file
+from xnee.cli.files import open_file, write_figure, write_file
 from xnee.products.store import open_product
 
 KIND = r"holds towers \(site, time\); predict needs a cube \(time, lat, lon\), made by xnee cube\."
@@ -62,11 +67,22 @@ def test_from_cube_to_report(road, capsys):
     assert run("report", road / "nee.nc", "--out", road / "report") == 0
     text = capsys.readouterr().out
     assert "Tg C yr-1" in text
+    assert all(f"wrote {road / name}\n" in text for name in ("nee.nc", "report/budget.csv", "report/map.png"))
     assert {"map.png", "budget.csv"} == {p.name for p in (road / "report").iterdir()}
     table = pd.read_csv(road / "report" / "budget.csv")
     assert "NEE_total (Tg C yr-1)" in table.columns
     assert not [name for name in table.columns if "forest" in name]
     assert np.isfinite(open_product(road / "nee.nc")["NEE"]).any()
+    (road / "report" / "budget.csv").write_text("mine")
+    assert run("report", road / "nee.nc", "--out", road / "report") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "exists already. Choose another name, or give --overwrite." in shown.err
+    assert (road / "report" / "budget.csv").read_text() == "mine"
+    assert run("report", road / "nee.nc", "--out", road / "report", "--overwrite", "--by", "pft,year") == 0
+    assert (road / "report" / "budget.csv").read_text() != "mine"
+    assert run("report", road / "nee.nc", "--out", road / "none", "--by", "years") == 2
+    assert not (road / "none").exists()
 
 
 def test_fit_takes_several_drivers(road, capsys):
@@ -86,6 +102,7 @@ def test_fit_takes_several_drivers(road, capsys):
     assert run(*words) == 0
     shown = capsys.readouterr()
     assert "drivers: TEMP, PRE" in shown.out
+    assert shown.out.endswith(f"wrote {road / 'two'}\n")
     assert "train: 100%" in shown.err
     assert (road / "two" / "model.json").exists()
 
@@ -121,7 +138,9 @@ def test_fit_takes_what_a_search_chose(road, capsys):
         "1",
     )
     assert run("search", road / "sites.nc", "--out", road / "search", *words) == 0
-    assert "smallest network within one standard error" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "smallest network within one standard error" in text
+    assert f"wrote {road / 'search'}\n" in text
     settings = ("--search", road / "search", "--members", "1")
     assert run("fit", road / "sites.nc", "--out", road / "searched", *settings) == 0
     text = capsys.readouterr().out
@@ -130,9 +149,10 @@ def test_fit_takes_what_a_search_chose(road, capsys):
 
 
 def test_evaluate_takes_schemes_and_baselines(road, capsys):
-    words = ("--schemes", "temporal", "group-k-fold", "--groups", "pft", "--folds", "2", "--baselines", "random forest")
-    assert run("evaluate", road / "sites.nc", road / "model", *words) == 0
+    words = ("--schemes", "temporal,group-k-fold", "--groups", "pft", "--folds", "2", "--baselines", "random forest")
+    assert run("evaluate", road / "sites.nc", road / "model", *words, "--out", road / "skill.nc") == 0
     text = capsys.readouterr().out
+    assert f"wrote {road / 'skill.nc'}\n" in text
     assert "group-k-fold: 2 folds" in text
     assert "random forest" in text
     assert (
@@ -147,6 +167,7 @@ def test_intervals_quantiles_and_applicability_stand_in_the_product(road, capsys
     text = capsys.readouterr().out
     assert "Intervals of 80% at sites left out (leave-site-out, 2 folds)" in text
     assert "too few sites for a factor of their own" in text
+    assert f"wrote {road / 'sure.nc'}\n" in text
     assert run(*words, "--level", "0.9", "--overwrite") == 0  # ten sites are just enough
     more = ("--calibration", road / "sure.nc", "--quantiles", "0.05", "0.95", "--applicability", road / "sites.nc")
     assert run("predict", road / "cube.zarr", road / "model", "--out", road / "nee.nc", *more) == 0
@@ -187,7 +208,9 @@ def test_applicability_writes_the_map_and_prints_the_share(road, capsys):
     target = road / "where.nc"
     assert run("applicability", road / "cube.zarr", road / "sites.nc", road / "model", "--out", target) == 0
     assert {"DI", "AOA"} <= set(open_file(target).data_vars)
-    assert "outside" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "outside" in text
+    assert text.endswith(f"wrote {target}\n")
 
 
 def test_compare_prints_totals(road, capsys):
@@ -196,7 +219,9 @@ def test_compare_prints_totals(road, capsys):
     write_file(other, road / "other.nc")
     words = ("--other", f"twin={road / 'other.nc'}", "--min-forest", "0.1", "--out", road / "compared.nc")
     assert run("compare", road / "nee.nc", *words) == 0
-    assert "twin" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "twin" in text
+    assert text.endswith(f"wrote {road / 'compared.nc'}\n")
     assert abs(open_file(road / "compared.nc")["bias"]).max() < 1e-3
 
 
@@ -228,7 +253,9 @@ def test_explain_writes_values_and_figure(road, capsys):
     words = ("explain", road / "sites.nc", road / "model", "--out", road / "why.nc", "--samples", "1")
     assert run(*words, "--background", "4") == 0
     assert (road / "why.png").exists()
-    assert "rows sum to 100" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "rows sum to 100" in text
+    assert text.endswith(f"wrote {road / 'why.nc'}\nwrote {road / 'why.png'}\n")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +272,10 @@ def test_explain_writes_values_and_figure(road, capsys):
         (("evaluate", "{sites}", "{model}", "--out", "{here}/scores.csv"), "scores.csv must end in .nc"),
         (("explain", "{sites}", "{model}", "--out", "{here}/why.zarr"), "why.zarr must end in .nc"),
         (("towers", "x.csv", "--out", "{here}/new.nc", "--columns", "ndvi"), "name=value, e.g. ndvi=NDVI"),
-        (("compare", "{here}/no.nc", "--other", "x", "--out", "{here}/c.nc"), "name=value, e.g. ndvi=NDVI"),
+        (
+            ("compare", "{here}/no.nc", "--other", "x", "--out", "{here}/c.nc"),
+            "name=value, e.g. X-BASE=xbase.nc, several",
+        ),
         (("fit", "{sites}", "--out", "{here}/new", "--search", "s", "--drivers", "TEMP"), "--search or --drivers"),
         (("fit", "{sites}", "--out", "{here}/new", "--search", "{here}/none"), "none"),
         (("fit", "{sites}", "--out", "{here}/new", "--device", "gpu"), "device must be 'cpu'"),
@@ -267,14 +297,49 @@ def test_explain_writes_values_and_figure(road, capsys):
         (("predict", "{cube}", "{model}", "--out", "x.nc", "--cover", "by-year"), "--cover by-year needs pft_fraction"),
         (("evaluate", "{sites}", "{model}", "--schemes", "temporal"), "--alone if one kind is really what you want"),
         (("calibrate", "{sites}", "{model}", "--out", "{here}/s.zarr"), "s.zarr must end in .nc"),
+        (
+            ("predict", "{cube}", "{model}", "--out", "x.nc", "--quantiles", "5", "95"),
+            "--quantiles must .* 0.05 0.5 0.95;",
+        ),
+        (
+            ("predict", "{cube}", "{model}", "--out", "x.nc", "--quantiles", "0.05,x"),
+            "Invalid value for --quantiles: .*'x'",
+        ),
+        (
+            ("predict", "{cube}", "{model}", "--out", "x.nc", "--calibration", "{here}/sure.nc"),
+            "of other networks than",
+        ),
+        (("predict", "{cube}", "{model}", "--out", "x.nc", "--regions", "{here}/no.json"), "no such file"),
+        (("predict", "{cube}", "{model}", "--out", "x.nc", "--cores", "8"), "add --cluster slurm or --cluster pbs"),
+        (("predict", "{cube}", "{model}", "--out", "x.nc", "--cluster", "pbs"), "with qsub, which is not found here"),
+        (("fit", "{sites}", "--out", "{here}/new", "--drivers", "TEMP,PRES"), "--drivers must .*Did you mean PRE?"),
+        (
+            ("fit", "{sites}", "--out", "{here}/new", "--driver", "PRE"),
+            r"Did you mean --drivers\? See xnee fit --help\.",
+        ),
+        (("fit", "{sites}"), "--out is missing.* It is typed xnee fit SITES --out OUT, then the other options"),
+        (("predict", "{cube}", "--out", "x.nc"), "MODEL is missing.* It is typed xnee predict CUBE MODEL --out OUT"),
+        (("fit", "{sites}", "{model}", "--out", "x"), "model' is more than xnee fit takes. It is typed xnee fit SITES"),
+        (
+            ("compare", "x.nc", "--other", "a=b", "--period", "2001-01,2001-12"),
+            "requires 2 values, separated by spaces",
+        ),
+        (("predikt",), 'Unknown command "predikt". Did you mean "predict"?'),
+        (
+            ("report", "{here}/no.nc", "--out", "{here}/table.csv"),
+            "table.csv is a file, and .*table.csv is to be a folder",
+        ),
+        (("demo", "--out", "{here}/table.csv"), "is a file, and"),
+        (("synthetic", "--out", "{here}/table.csv/world"), "is a file, and"),
         (("plot", "{sites}", "--out", "{here}/x.png"), "give the model that was fitted on them: xnee plot --model"),
     ],
 )
 def test_a_refusal_is_one_line_and_no_traceback(road, capsys, words, message):
-    import re
-
     (road / "damaged.nc").write_bytes(b"not a file of any kind")
     (road / "table.csv").write_text("site_id,timestamp\n")
+    factors = xr.Dataset({name: ("pft", np.ones(6)) for name in ("factor", "residual")})
+    pfts = ["DBF", "DNF", "ENF", "EBF", "MF", "all"]
+    write_file(factors.assign_coords(pft=pfts).assign_attrs(level=0.9, lags=11), road / "sure.nc")
     places = {"model": road / "model", "cube": road / "cube.zarr", "sites": road / "sites.nc", "here": road}
     before = sorted(p.name for p in road.iterdir())
     assert run(*(word.format(**places) for word in words)) == 2
@@ -286,6 +351,51 @@ def test_a_refusal_is_one_line_and_no_traceback(road, capsys, words, message):
     assert error.startswith("xnee: ")
     assert "Traceback" not in error
     assert sorted(p.name for p in road.iterdir()) == before
+
+
+def test_a_module_is_the_command():
+    def shown(*words):
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    whole = shown(sys.executable, "-m", "xnee", "--help")
+    assert whole.returncode == 0
+    assert whole.stdout == shown(Path(sys.executable).with_name("xnee"), "--help").stdout
+    wrong = shown(sys.executable, "-m", "xnee", "report", "no.nc", "--out", "x")
+    assert (wrong.returncode, wrong.stderr) == (2, "xnee: there is no product no.nc.\n")
+
+
+TWICE = """
+import logging
+from xnee.cli.app import app, main
+
+@app.command
+def twice():
+    for cells in (7, 7, 8):
+        logging.getLogger("xnee.prediction").warning("TEMP has no value in %d cells", cells)
+
+main(["twice"])
+"""
+
+
+def test_a_message_is_told_once_in_a_run():
+    shown = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True).stderr
+    assert shown.splitlines() == [f"xnee.prediction: TEMP has no value in {cells} cells" for cells in (7, 8)]
+
+
+def test_no_half_of_a_figure_gets_the_name(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def full(_figure, path, **_options):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    write_figure(Figure(), tmp_path / "map.png")
+    before = (tmp_path / "map.png").read_bytes()
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_figure(Figure(), tmp_path / "map.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["map.png"]
+    assert (tmp_path / "map.png").read_bytes() == before
 
 
 @pytest.mark.slow

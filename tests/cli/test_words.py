@@ -23,6 +23,12 @@ COMMANDS = {name: run for name in app if (run := app[name].default_command)}
         ("report", "the folder that model.save() wrote", "the folder that xnee fit wrote"),
         ("evaluate", "use predict() for others; xnee.fit.", "use xnee predict for others; xnee fit."),
         ("predict", "what cube.nee.predict(model) gives", "what xnee predict gives"),
+        (
+            "predict",
+            "levels must be 0 to 1, such as [0.05, 0.5]; got [5.0]",
+            "--quantiles must be 0 to 1, such as 0.05 0.5; got [5.0]",
+        ),
+        ("fit", "drivers must be names", "--drivers must be names"),
         ("geotiff", "give overwrite=False", "give --no-overwrite"),
     ],
 )

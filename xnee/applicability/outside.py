@@ -152,15 +152,18 @@ def outside_table(shares: xr.Dataset) -> str:
     --------
     >>> one = xr.Dataset({name: ("pft", [10.0]) for name in ("area_outside", "NEE_share_outside")})
     >>> one = one.assign(area=("pft", [2e12]), NEE_inside=("pft", [-90.0]), NEE_outside=("pft", [-10.0]))
-    >>> print(outside_table(one.assign_coords(pft=["MF"])).splitlines()[1])
+    >>> print(outside_table(one.assign_coords(pft=["MF"])).splitlines()[3])
     MF         2.00      10.0 %       -90.0       -10.0      10.0 %
     """
     lacking = [name for name in _COLUMNS if name not in shares]
     if lacking:
         msg = f"outside_table lays out what outside_share(where, predicted) gives; this has no {lacking}."
         raise ValueError(msg)
-    head = f"{'type':<6}{'1e6 km2':>9}{'outside':>12}{'NEE inside':>12}{'outside':>12}{'of |NEE|':>12}   Tg C yr-1"
-    rows = [head]
+    rows = [
+        "Forest inside and outside of the area of applicability, by type. NEE in Tg C yr-1, negative: uptake;",
+        "of |NEE|: share of what lies outside in the sum of absolute monthly fluxes.",
+        f"{'type':<6}{'1e6 km2':>9}{'of it out':>12}{'NEE inside':>12}{'outside':>12}{'of |NEE|':>12}",
+    ]
     for pft in labels(shares["pft"]).tolist():
         row = shares.sel(pft=pft)
         rows.append(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from xnee.cli.app import app, pairs
+from xnee.cli.app import Names, app, pairs
 from xnee.cli.files import SearchFolder, SitesFile, beside, check_free, open_file, write_file
+from xnee.cli.printing import print_written
 
 
 @app.command
@@ -47,19 +48,19 @@ def towers(
     import xnee
 
     check_free(out, suffixes=(".nc",), overwrite=overwrite)
-    wanted = pairs(columns)
+    wanted = pairs(columns, example="ndvi=NDVI")
     ds = xnee.read_fluxnet(
         [str(file) for file in files], sites=sites, qc_min=qc_min, coverage_min=coverage_min, nee=nee
     )
     if series is not None:
         ds = xnee.add_site_series(ds, series, columns=wanted)
     write_file(ds, out)
-    print(f"{out}: {ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}")
     print(", ".join(f"{key} {value}" for key, value in ds.attrs.items() if key.startswith("months_")))
     print("What becomes of each month if all these drivers are used (choose fewer with xnee fit --drivers):")
     print(xnee.coverage_table(xnee.coverage(ds)))
     if sites is None:
         print("No site table was given: training needs the forest types, read again with --sites.")
+    print_written(out, f"{ds.sizes['site']} sites, {ds.sizes['time']} months, {', '.join(map(str, ds.data_vars))}")
 
 
 @app.command
@@ -80,6 +81,7 @@ def cube(recipe: Path, *, out: Path, overwrite: bool = False) -> None:
     ds = xnee.build_cube(recipe, out, overwrite=overwrite)
     print(xnee.provenance_table(ds))
     print(*xnee.check(ds), sep="\n")
+    print_written(out)
 
 
 @app.command
@@ -125,9 +127,9 @@ def climatology_cube(
     cover = cover.assign_coords(lat=drivers["lat"], lon=drivers["lon"])
     ds = xnee.repeat_climatology(drivers, years).merge(cover, join="exact", combine_attrs="drop_conflicts")
     write_file(ds.chunk({"time": -1, "lat": 64, "lon": 64}), out)
-    print(f"{out}: {dict(ds.sizes)}, {', '.join(map(str, ds.data_vars))}")
     for key, value in cover.attrs.items():
-        print(f"  {key}: {value}")
+        print(f"{key}: {value}")
+    print_written(out, f"{dict(ds.sizes)}, {', '.join(map(str, ds.data_vars))}")
 
 
 @app.command
@@ -135,7 +137,7 @@ def search(
     sites: SitesFile,
     *,
     out: Path,
-    drivers: tuple[str, ...] | None = None,
+    drivers: Names | None = None,
     lags: int = 6,
     seed: int = 0,
     method: Literal["exhaustive", "halving"] = "exhaustive",
@@ -189,6 +191,7 @@ def search(
         workers=workers,
     )
     print(found)
+    print_written(out)
 
 
 @app.command
@@ -196,7 +199,7 @@ def fit(
     sites: SitesFile,
     *,
     out: Path,
-    drivers: tuple[str, ...] | None = None,
+    drivers: Names | None = None,
     search: SearchFolder | None = None,
     lags: int | None = None,
     members: int = 5,
@@ -254,6 +257,7 @@ def fit(
     with beside(out) as unfinished:
         model.save(unfinished)
     print(model)
+    print_written(out)
 
 
 @app.command
@@ -272,7 +276,7 @@ def synthetic(*, out: Path, seed: int = 0, overwrite: bool = False) -> None:
     from xnee.cli.demo import synthetic_world
 
     for path, text in synthetic_world(out, seed=seed, overwrite=overwrite).items():
-        print(f"{path}: {text}")
+        print_written(path, text)
     print(f"Go on with: xnee fit {out / 'towers.zarr'} --out {out / 'model'}")
     print(f"            xnee predict {out / 'cube.zarr'} {out / 'model'} --out {out / 'nee.nc'}")
 

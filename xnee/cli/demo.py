@@ -9,8 +9,8 @@ from time import perf_counter
 import xarray as xr
 
 import xnee
-from xnee.cli.files import check_free, write_file
-from xnee.cli.printing import print_budget, print_contribution
+from xnee.cli.files import beside, check_folder_free, write_figure, write_file
+from xnee.cli.printing import print_budget, print_contribution, print_written
 from xnee.evaluation.skill import skill_table
 from xnee.grid import cell_area
 from xnee.products.budget import budget
@@ -43,10 +43,8 @@ def synthetic_world(out: Path, *, seed: int, overwrite: bool) -> dict[Path, str]
         If one is there and not to be replaced.
     """
     paths = [out / f"{name}.zarr" for name in ("towers", "cube", "truth")]
-    if out.is_dir() or not out.exists():
-        out.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        check_free(path, suffixes=(".zarr",), overwrite=overwrite)
+    check_folder_free(out, [path.name for path in paths], overwrite=overwrite)
+    out.mkdir(parents=True, exist_ok=True)
     sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
     truth = true_nee(world).to_dataset(name="NEE").assign(forest_fraction=world["pft_fraction"].sum("pft"))
     for path, ds in zip(paths, (sites, world, truth), strict=True):
@@ -75,7 +73,8 @@ def run_demo(out: Path, *, seed: int) -> None:
     sites, world = synthetic_towers(seed=seed), synthetic_cube(seed=seed)
     print(f"Synthetic world: {sites.sizes['site']} towers, cube {dict(world.sizes)}\n")
     model = xnee.fit(sites, seed=seed, progress=True)
-    model.save(out / "model")
+    with beside(out / "model") as unfinished:
+        model.save(unfinished)
     print(model, "\n")
     scores = xnee.evaluate(
         sites,
@@ -88,22 +87,26 @@ def run_demo(out: Path, *, seed: int) -> None:
     print(skill_table(scores), "\n")
     xnee.to_product(xnee.predict(world, model), out / "NEE_synthetic.nc")
     product = xnee.open_product(out / "NEE_synthetic.nc")
-    xnee.plot(product).savefig(out / "map.png")
+    write_figure(xnee.plot(product), out / "map.png")
     print_budget(product)
     _compare_with_truth(product, world)
     why = xnee.explain(sites, model, samples=4, background=25, method="permutation", permutations=300)
     write_file(why, out / "explanation.nc")
-    xnee.plot(why).savefig(out / "contribution.png")
+    write_figure(xnee.plot(why), out / "contribution.png")
     print_contribution(why)
-    print(f"\n{out}/ holds {', '.join(sorted(p.name for p in out.iterdir()))}. {perf_counter() - start:.0f} s.")
+    files = ", ".join(name for name in _DEMO_FILES if (out / name).exists() and name != _MARK)
+    print(f"\n{perf_counter() - start:.0f} s")
+    print_written(out, files)
 
 
-_DEMO_FILES = ("model", "skill.nc", "NEE_synthetic.nc", "map.png", "explanation.nc", "contribution.png", ".xnee-demo")
+_MARK = ".xnee-demo"
+_DEMO_FILES = ("model", "skill.nc", "NEE_synthetic.nc", "map.png", "explanation.nc", "contribution.png", _MARK)
 
 
 def _clear_demo(out: Path) -> None:
     """Make the demo's folder; take away only what an earlier demo, known by its mark, made in it."""
-    if out.exists() and any(out.iterdir()) and not (out / ".xnee-demo").exists():
+    check_folder_free(out, ())
+    if out.exists() and any(out.iterdir()) and not (out / _MARK).exists():
         msg = f"{out} is not empty and no earlier demo made it. Choose another folder with --out."
         raise FileExistsError(msg)
     for name in _DEMO_FILES:
@@ -113,7 +116,7 @@ def _clear_demo(out: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    (out / ".xnee-demo").touch()
+    (out / _MARK).touch()
 
 
 def _compare_with_truth(product: xr.Dataset, world: xr.Dataset) -> None:

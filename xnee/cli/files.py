@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import xarray as xr
 
 from xnee.cli.words import flag
-from xnee.unfinished import consolidate
+from xnee.unfinished import consolidate, sync
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "CalibrationFile",
@@ -24,9 +27,11 @@ __all__ = [
     "SearchFolder",
     "SitesFile",
     "beside",
+    "check_folder_free",
     "check_free",
     "check_inputs",
     "open_file",
+    "write_figure",
     "write_file",
 ]
 
@@ -213,6 +218,34 @@ def check_free(out: Path, *, suffixes: tuple[str, ...] = (), overwrite: bool = F
         raise FileNotFoundError(msg)
 
 
+def check_folder_free(out: Path, names: Iterable[str], *, overwrite: bool = False) -> None:
+    """Refuse a folder of results before any work.
+
+    Parameters
+    ----------
+    out
+        It is made, with those that it is in, when the results are there.
+    names
+        Of what is to be written into it.
+    overwrite
+        Whether files of these names are replaced.
+
+    Raises
+    ------
+    FileExistsError, PermissionError
+        If one is there, `out` is a file, or it cannot be written or made.
+    """
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        msg = f"{there} is a file, and {out} is to be a folder. Choose another name."
+        raise FileExistsError(msg)
+    if not os.access(there, os.W_OK | os.X_OK):
+        msg = f"the folder {there} cannot be written to. Choose another one or change its permissions."
+        raise PermissionError(msg)
+    for name in names if out.is_dir() else ():
+        check_free(out / name, suffixes=(Path(name).suffix,), overwrite=overwrite)
+
+
 @contextmanager
 def beside(out: Path) -> Iterator[Path]:
     """Give a name beside a target; what is made under it takes the target's place when the block ends well.
@@ -230,6 +263,8 @@ def beside(out: Path) -> Iterator[Path]:
     unfinished, replaced = (out.with_name(f".{out.name}.{os.getpid()}.{word}") for word in ("part", "replaced"))
     try:
         yield unfinished
+        # after a power failure, too, nothing is under its name but all of it
+        sync(unfinished) if unfinished.is_file() else os.sync()
         if out.is_dir():  # a folder cannot be renamed over another one
             out.rename(replaced)
         unfinished.replace(out)
@@ -269,3 +304,17 @@ def write_file(ds: xr.Dataset, out: Path) -> None:
             free = ds.assign({name: ds[name].astype(object) for name in fixed})
             free.to_zarr(unfinished, zarr_format=3, consolidated=False)
             consolidate(unfinished)
+
+
+def write_figure(figure: Figure, out: Path) -> None:
+    """Write a figure; it takes its name only when all of it is written.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    out
+        Target; its suffix tells the format.
+    """
+    with beside(out) as unfinished:
+        figure.savefig(unfinished, format=out.suffix[1:])

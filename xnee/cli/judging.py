@@ -7,18 +7,18 @@ from typing import Literal
 
 import xarray as xr
 
-from xnee.cli.app import app, pairs
+from xnee.cli.app import Names, app, pairs
 from xnee.cli.files import (
     CubeFile,
     ModelFolder,
     ProductFile,
     SitesFile,
-    beside,
     check_free,
     open_file,
+    write_figure,
     write_file,
 )
-from xnee.cli.printing import print_calibration, print_contribution
+from xnee.cli.printing import print_calibration, print_contribution, print_written
 
 
 @app.command
@@ -27,12 +27,12 @@ def evaluate(
     model: ModelFolder,
     *,
     out: Path | None = None,
-    schemes: tuple[str, ...] = ("temporal", "leave-site-out"),
+    schemes: Names = ("temporal", "leave-site-out"),
     folds: int = 10,
     groups: str | None = None,
     block: float = 500.0,
     target: CubeFile | None = None,
-    baselines: tuple[str, ...] | None = None,
+    baselines: Names | None = None,
     alone: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -83,6 +83,8 @@ def evaluate(
     if out is not None:
         write_file(scores, out)
     print(xnee.skill_table(scores, alone=alone))
+    if out is not None:
+        print_written(out)
 
 
 @app.command
@@ -153,6 +155,7 @@ def calibrate(
     calibration = xnee.calibrate(cv, level=level)
     write_file(calibration, out)
     print_calibration(calibration)
+    print_written(out)
 
 
 @app.command
@@ -186,11 +189,13 @@ def compare(
 
     if out is not None:
         check_free(out, suffixes=(".nc",), overwrite=overwrite)
-    others = {name: open_file(Path(path), chunks={}) for name, path in pairs(other).items()}
+    others = {name: open_file(Path(path), chunks={}) for name, path in pairs(other, example="X-BASE=xbase.nc").items()}
     compared = xnee.compare(xnee.open_product(product), others, period=period, min_forest=min_forest)
     if out is not None:
         write_file(compared, out)
     print(xnee.comparison_table(compared))
+    if out is not None:
+        print_written(out)
 
 
 @app.command
@@ -217,6 +222,7 @@ def applicability(cube: CubeFile, sites: SitesFile, model: ModelFolder, *, out: 
     write_file(xnee.area_of_applicability(drivers, fitted, sites=open_file(sites).load()), out)
     where = open_file(out, chunks={})
     print(xnee.outside_table(xnee.outside_share(where, xnee.predict(drivers, fitted))))
+    print_written(out)
 
 
 @app.command
@@ -259,8 +265,10 @@ def explain(
     else:
         why = xnee.explain(towers, fitted, samples=samples, background=background)
     write_file(why, out)
-    xnee.plot(why).savefig(out.with_suffix(".png"))
+    write_figure(xnee.plot(why), out.with_suffix(".png"))
     print_contribution(why)
+    print_written(out)
+    print_written(out.with_suffix(".png"))
 
 
 @app.command
@@ -272,7 +280,7 @@ def plot(
     model: ModelFolder | None = None,
     area: Path | None = None,
     outline: Path | None = None,
-    only: tuple[str, ...] | None = None,
+    only: Names | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draw what a file holds; docs/figures.md shows each kind.
@@ -307,9 +315,8 @@ def plot(
         outline=outline,
         only=only,
     )
-    with beside(out) as unfinished:
-        figure.savefig(unfinished, format=out.suffix[1:])
-    print(out)
+    write_figure(figure, out)
+    print_written(out)
 
 
 def _opened(file: Path) -> xr.Dataset:

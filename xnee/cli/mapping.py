@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from xnee.cli.app import app
-from xnee.cli.files import CalibrationFile, CubeFile, ModelFolder, ProductFile, SitesFile, open_file
-from xnee.cli.printing import print_budget
+from xnee.cli.app import Names, Numbers, app
+from xnee.cli.files import (
+    CalibrationFile,
+    CubeFile,
+    ModelFolder,
+    ProductFile,
+    SitesFile,
+    beside,
+    check_folder_free,
+    open_file,
+    write_figure,
+)
+from xnee.cli.printing import print_budget, print_written
+from xnee.cli.words import flag
+from xnee.cluster import QueueSpec, check_queue, start_cluster
+from xnee.products.ground import regions_on
 from xnee.products.ledger import Partial, check_target
 
 if TYPE_CHECKING:
@@ -31,7 +44,7 @@ def predict(
     append: bool = False,
     overwrite: bool = False,
     calibration: CalibrationFile | None = None,
-    quantiles: tuple[float, ...] | None = None,
+    quantiles: Numbers | None = None,
     applicability: SitesFile | None = None,
     cluster: Literal["slurm", "pbs"] | None = None,
     jobs: int = 1,
@@ -86,24 +99,27 @@ def predict(
     """
     import xnee
 
+    words = {"jobs": jobs, "cores": cores, "memory": memory, "walltime": walltime, "queue": queue, "account": account}
+    wanted = _queue(cluster, **words)
     # without chunks of dask: each tile reads the file itself, which is quickest
     drivers, fitted = open_file(cube), xnee.load_model(model)
     if not Partial(target=out, append=append).folder.exists():  # else what was begun decides
         check_target(out, split=split, overwrite=overwrite, append=append)
-    print(xnee.plan(drivers, fitted, tile=tile, cover=cover, threads=jobs * cores if cluster else None))
-    words = {"jobs": jobs, "cores": cores, "memory": memory, "walltime": walltime, "queue": queue, "account": account}
-    with _workers(cluster, **words):
-        predicted = xnee.predict(drivers, fitted, tile=tile, cover=cover)
-        if calibration is not None:
-            predicted = xnee.intervals(predicted, open_file(calibration).load())
-        if quantiles is not None:
-            predicted = xnee.member_quantiles(predicted, list(quantiles))
-        if applicability is not None:
-            where = _where(open_file(cube, chunks={}), fitted, open_file(applicability).load(), predicted, cover)
-            predicted = xnee.with_applicability(predicted, where)
-        print(xnee.to_product(predicted, out, split=split, regions=regions, append=append, overwrite=overwrite))
+    predicted = xnee.predict(drivers, fitted, tile=tile, cover=cover)
+    regions_on(predicted, regions)
+    if calibration is not None:
+        predicted = xnee.intervals(predicted, open_file(calibration).load())
+    if quantiles is not None:
+        predicted = xnee.member_quantiles(predicted, list(quantiles))
+    if applicability is not None:
+        where = _where(open_file(cube, chunks={}), fitted, open_file(applicability).load(), predicted, cover)
+        predicted = xnee.with_applicability(predicted, where)
+    print(xnee.plan(drivers, fitted, tile=tile, cover=cover, threads=None if wanted is None else wanted.workers))
+    with _workers(wanted):
+        xnee.to_product(predicted, out, split=split, regions=regions, append=append, overwrite=overwrite)
     if split is None:
         print_budget(xnee.open_product(out))
+    print_written(out)
 
 
 def _where(
@@ -117,17 +133,27 @@ def _where(
     return xnee.area_of_applicability(cube, model, sites=sites, tile=side, cover=cover)
 
 
-@contextmanager
-def _workers(system: Literal["slurm", "pbs"] | None, **words: Any) -> Iterator[None]:
-    """Open workers of a queue for as long as the block lasts; none for the cores of this machine."""
+def _queue(system: Literal["slurm", "pbs"] | None, **words: Any) -> QueueSpec | None:
+    """Say what is asked of a queue; None for the cores of this machine, which take none of the words."""
+    asked = QueueSpec(system=system or "slurm", **words)
+    if system is None and asked != QueueSpec(system="slurm"):
+        msg = f"{', '.join(map(flag, words))} are of workers from a queue: add --cluster slurm or --cluster pbs."
+        raise ValueError(msg)
     if system is None:
+        return None
+    check_queue(asked)  # before the plan is printed
+    return asked
+
+
+@contextmanager
+def _workers(wanted: QueueSpec | None) -> Iterator[None]:
+    """Open workers of a queue for as long as the block lasts."""
+    if wanted is None:
         yield
         return
     from distributed import Client
 
-    from xnee.cluster import QueueSpec, start_cluster
-
-    with start_cluster(QueueSpec(system=system, **words)) as started, Client(started):  # type: ignore[no-untyped-call]
+    with start_cluster(wanted) as started, Client(started):  # type: ignore[no-untyped-call]
         yield
 
 
@@ -148,7 +174,7 @@ def export(product: ProductFile, *, out: Path, profile: Literal["ilamb"] = "ilam
     """
     import xnee
 
-    print(xnee.to_product(xnee.open_product(product), out, profile=profile, overwrite=overwrite))
+    print_written(xnee.to_product(xnee.open_product(product), out, profile=profile, overwrite=overwrite))
 
 
 @app.command
@@ -177,7 +203,7 @@ def geotiff(
     """
     import xnee
 
-    print(xnee.to_geotiff(xnee.open_product(product), out, statistic=statistic, per=per, overwrite=overwrite))
+    print_written(xnee.to_geotiff(xnee.open_product(product), out, statistic=statistic, per=per, overwrite=overwrite))
 
 
 @app.command
@@ -185,9 +211,10 @@ def report(
     product: ProductFile,
     *,
     out: Path,
-    by: tuple[str, ...] = ("pft", "year"),
+    by: Names = ("pft", "year"),
     regions: Path | None = None,
     calibration: CalibrationFile | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Print the budget of a product and draw its map.
 
@@ -203,11 +230,13 @@ def report(
         GeoJSON of regions.
     calibration
         What "xnee calibrate" wrote: totals by pft, or by pft and year, get the interval that left-out towers tell.
+    overwrite
+        Whether files of these names are replaced.
     """
     import xnee
 
+    check_folder_free(out, ("map.png", "budget.csv"), overwrite=overwrite)
     ds = xnee.open_product(product)
-    out.mkdir(parents=True, exist_ok=True)
     total = xnee.budget(ds, by=by, regions=regions)
     if calibration is not None:
         errors = open_file(calibration).load()
@@ -215,7 +244,11 @@ def report(
     # sums over types or regions would be repeated in every row, and added up once more by who reads the file
     rows = total[[name for name in total.data_vars if set(total[name].dims) == set(total["NEE_total"].dims)]]
     units = {name: f"{name} ({rows[name].attrs['units']})" for name in rows.data_vars if "units" in rows[name].attrs}
-    rows.to_dataframe().rename(columns=units).to_csv(out / "budget.csv")
-    xnee.plot(ds).savefig(out / "map.png")
+    figure = xnee.plot(ds)
+    out.mkdir(parents=True, exist_ok=True)
+    with beside(out / "budget.csv") as unfinished:
+        rows.to_dataframe().rename(columns=units).to_csv(unfinished)
+    write_figure(figure, out / "map.png")
     print(xnee.budget_table(total), "\n")
-    print(f"{out / 'map.png'}, {out / 'budget.csv'}")
+    print_written(out / "budget.csv")
+    print_written(out / "map.png")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import xarray as xr
 
 from xnee.products.budget import budget, budget_table
 
-__all__ = ["print_budget", "print_calibration", "print_contribution"]
+__all__ = ["print_budget", "print_calibration", "print_contribution", "print_written"]
+
+
+def print_written(out: Path, what: str = "") -> None:
+    """Print what was written, in the words of all commands.
+
+    Parameters
+    ----------
+    out
+        File or folder.
+    what
+        What is in it, if that is not plain.
+    """
+    print(f"wrote {out}: {what}" if what else f"wrote {out}")
 
 
 def print_budget(product: xr.Dataset) -> None:

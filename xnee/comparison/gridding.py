@@ -45,7 +45,7 @@ def read_source(source: object, name: str, period: tuple[str, str] | None) -> xr
     TypeError
         If it is no xarray object.
     ValueError
-        If it lacks NEE, or that is in another unit, on other dimensions or not on whole months.
+        If it lacks NEE, or that is in another unit, on other dimensions or not on whole months, or the period is none.
     """
     if isinstance(source, xr.DataArray):
         source = source.rename(TARGET).to_dataset()
@@ -66,7 +66,17 @@ def read_source(source: object, name: str, period: tuple[str, str] | None) -> xr
         raise ValueError(msg) from error
     kept = source[[TARGET, *(["forest_fraction"] if "forest_fraction" in source else [])]]
     kept = kept.transpose("time", "lat", "lon").reset_coords(drop=True)
-    return kept if period is None else kept.sel(time=slice(*period))
+    return kept if period is None else _within(kept, period)
+
+
+def _within(source: xr.Dataset, period: tuple[str, str]) -> xr.Dataset:
+    try:
+        first, last = period
+        _ = np.datetime64(first, "M"), np.datetime64(last, "M")
+    except (TypeError, ValueError):
+        msg = f"period must be two months, the first and the last, as ('2001-01', '2010-12'); got {period!r}."
+        raise ValueError(msg) from None
+    return source.sel(time=slice(first, last))
 
 
 def common_months(sources: Mapping[str, xr.Dataset]) -> NDArray[np.datetime64]:

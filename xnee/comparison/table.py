@@ -32,13 +32,14 @@ def comparison_table(compared: xr.Dataset, *, anchors: bool = True) -> str:
     >>> one = xr.Dataset({"total": (("source", "year"), [[-12.0, -14.0]])}, {"source": ["xnee"], "other": []})
     >>> one = one.assign(total_own=("year", [-20.0, -22.0]), forest_area=1e9)
     >>> text = comparison_table(one.assign_attrs(years="2001-2002 (2)", grid="1 degrees", forest_compared=0.6))
-    >>> print(text.splitlines()[2])
+    >>> print(text.splitlines()[3])
     xnee                                 -13.0 ± 1.4
     """
     area = float(compared["forest_area"].sum()) * 1e-10
     lines = [
         f"NEE of {area:.2f}e4 km2 of forest ({compared.attrs['forest_compared']:.0%} of the product's) on cells of "
         f"{compared.attrs['grid']}, {compared.attrs['years']}; negative: uptake.",
+        "Tg C yr-1: mean of years ± standard deviation from year to year, which is no uncertainty.",
         f"{'':<30}{'Tg C yr-1':>18}{'bias, g C m-2 yr-1':>22}{'r of seasons':>15}{'r of years':>13}",
     ]
     for name in labels(compared["source"]).tolist():
@@ -54,7 +55,7 @@ def comparison_table(compared: xr.Dataset, *, anchors: bool = True) -> str:
     lines.append(f"{'xnee, all its forest':<30}{_mean_and_spread(compared['total_own']):>18}")
     if not anchors:
         return "\n".join(lines)
-    lines += ["", "Published, Pg C yr-1, as NEE; NEP, NBP and biomass are not the same thing:"]
+    lines += ["", "Published, Pg C yr-1, as NEE, ± as published; NEP, NBP and biomass are not the same thing:"]
     return "\n".join([*lines, *(_anchor(one) for one in ANCHORS)])
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from xnee.bars import bar
 from xnee.cube.filling import fill_gaps
 from xnee.cube.ledger import Partial
 from xnee.cube.opening import Opened
@@ -95,14 +95,14 @@ def write_driver(
         for i in range(len(opened.planes))
     ]
     months = len(stages) * stages[0].months
-    with tqdm(total=months, desc=opened.name, unit="month", disable=not progress) as bar:
+    with bar(total=months, desc=opened.name, unit="month", disable=not progress) as told:
         for plane, stage in zip(opened.planes, stages, strict=True):
             field = plane.expand_dims("time") if opened.static else plane
             for some, values in slabs(field, recipe.grid, coverage=spec.coverage, chunk=opened.chunk):
                 if opened.method == "area":
                     _refuse_unit(opened.name, _outside(opened.name, values).sum(), np.isfinite(values).sum(), most=0.5)
                 stage.write(some, values)
-                bar.update(some.stop - some.start)
+                told.update(some.stop - some.start)
     counts = _write_tiles(zarr.open_group(partial.store, mode="r+"), opened, recipe, stages)
     for stage in stages:
         stage.path.unlink()

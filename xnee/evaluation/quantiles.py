@@ -85,7 +85,10 @@ def _check_levels(levels: Sequence[float]) -> NDArray[np.float64]:
         asked = np.empty(0)
     right = asked.ndim == 1 and asked.size > 0 and np.isfinite(asked).all()
     if not right or asked[0] < 0 or asked[-1] > 1 or (np.diff(asked) <= 0).any():
-        msg = f"levels must be one or more numbers from 0 to 1, ascending, such as [0.05, 0.5, 0.95]; got {levels!r}."
+        msg = (
+            f"levels must be one or more numbers from 0 to 1, ascending, such as [0.05, 0.5, 0.95]; got {levels!r}. "
+            "Divide percent by 100."
+        )
         raise ValueError(msg)
     return asked
 

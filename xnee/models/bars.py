@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from types import TracebackType
 
-from tqdm import tqdm
+from xnee.bars import bar
 
 __all__ = ["Bar"]
 
@@ -29,7 +29,7 @@ class Bar:
     """
 
     def __init__(self, name: str, *, total: float) -> None:
-        self._bar = tqdm(total=total, desc=name, bar_format=_FORMAT, disable=not name)
+        self._bar = bar(total=total, desc=name, bar_format=_FORMAT, disable=not name)
         self._lock = Lock()
 
     def __enter__(self) -> Bar:

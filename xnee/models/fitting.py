@@ -185,7 +185,7 @@ def fit(
         names, asked = drivers, strategy if isinstance(strategy, str) else "by type"
     samples = training_windows(sites, names, lags=lags)
     keep = temporal_split(samples, test_fraction)
-    _check_numbers(seed, min_windows)
+    _check_numbers(seed=(seed, 0), min_windows=(min_windows, 1), members=(members, 1))
     _warn_of_doubts(sites, (TARGET, *labels(samples["driver"])))
     settings: dict[str, Any] = {"seed": int(seed), "min_windows": min_windows, "bootstrap": bool(bootstrap)}
     wishes: dict[str, Any] = {"context": context, "network": network, "training": training}
@@ -242,8 +242,8 @@ def _agreed(
     return int(own["lags"]), own["test_fraction"]
 
 
-def _check_numbers(seed: object, min_windows: object) -> None:
-    for name, value, least in (("seed", seed, 0), ("min_windows", min_windows, 1)):
+def _check_numbers(**numbers: tuple[object, int]) -> None:
+    for name, (value, least) in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             msg = f"{name} must be a whole number from {least} on, got {value!r}."
             raise ValueError(msg)

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from xnee.bars import bar
 from xnee.grid import bounds
 from xnee.products.attributes import lags_of
 from xnee.products.axes import crs_of, months, space_of, tiles_of
@@ -200,7 +200,7 @@ def _write(
             file.set_band_description(i, name)
             file.set_band_unit(i, bands.unit)
         file.update_tags(**_tags(product, bands, per))
-        for tile in tqdm(tiles_of(product, side), desc=path.name, unit="tile", disable=not progress):
+        for tile in bar(tiles_of(product, side), desc="GeoTIFF", unit="tile", disable=not progress):
             values = _values(product, tile, statistic, per, len(bands.names))
             turned = values[:, :: -1 if _ascends(product[down]) else 1, :: 1 if _ascends(product[across]) else -1]
             file.write(np.nan_to_num(turned, nan=NODATA).astype("f4"), window=Window(*_window(product, tile)))

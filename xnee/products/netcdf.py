@@ -13,9 +13,9 @@ import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from tqdm import tqdm
 from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
+from xnee.bars import bar
 from xnee.products.axes import space_of, tiles_of
 from xnee.products.ledger import MONTHS
 
@@ -135,7 +135,7 @@ def _pieces(
     raw: xr.Dataset, maps: Sequence[str], block: int, *, progress: bool
 ) -> Iterator[tuple[str, Index, xr.Variable]]:
     """Cut maps into blocks, and these into pieces of so many months as are copied at once."""
-    for region in tqdm(tiles_of(raw, block), desc="NetCDF", unit="block", disable=not progress):
+    for region in bar(tiles_of(raw, block), desc="NetCDF", unit="block", disable=not progress):
         for name in maps:
             variable = raw.variables[name]
             step = months_at_once(raw[name].sizes, block)

@@ -18,8 +18,8 @@ import numpy as np
 import xarray as xr
 import zarr
 from dask.base import compute
-from tqdm import tqdm
 
+from xnee.bars import bar
 from xnee.products.attributes import command
 from xnee.products.axes import space_of, tiles_of
 from xnee.products.cf import FILL
@@ -200,11 +200,10 @@ def write_tiles(job: Job, *, progress: bool) -> None:
         job.partial.note_tile(place, states)
 
     done = make_each(missing, Steps(partial(_work, job), keep, partial(_told, job)))
-    with tqdm(
-        total=len(places), initial=len(places) - len(missing), desc="NEE", unit="tile", disable=not progress
-    ) as bar:
+    ready = len(places) - len(missing)
+    with bar(total=len(places), initial=ready, desc="NEE", unit="tile", disable=not progress) as told:
         for _ in done:
-            bar.update()
+            told.update()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from xnee.bars import bar
 from xnee.models.search.folds import Material
 from xnee.models.search.plan import Stack
 from xnee.models.search.space import Space
@@ -106,7 +107,7 @@ class Progress:
             count, trials = scores.done(), scores.wanted.sum() * len(scores.material.pfts)
             words = f"going on: {done / total:.0%} of the work, {count:,} of {trials:,} trials, are there"
             tqdm.write(words, file=sys.stderr)
-        self._bar = tqdm(total=total, initial=min(done, total), desc="search", bar_format=_BAR, disable=not show)
+        self._bar = bar(total=total, initial=min(done, total), desc="search", bar_format=_BAR, disable=not show)
 
     def __enter__(self) -> Progress:
         """Begin the line."""
