@@ -201,3 +201,10 @@ GOOD = flux(*FINE, years=2)
 def test_what_cannot_be_compared_is_refused(product, others, settings, error, message):
     with pytest.raises(error, match=message):
         compare(product, others, **settings)
+
+
+def test_cells_whose_edges_are_no_multiples_of_half_a_cell_are_not_cut():
+    lat, lon = 18.75 + 1.5 * np.arange(4), 73.75 + 1.5 * np.arange(5)  # edges at 18 and 73
+    own = xr.Dataset(coords={"lat": lat, "lon": lon})
+    grid = coarsest_grid({"xnee": own})
+    assert (grid.west, grid.east, grid.south, grid.north) == (73, 80.5, 18, 24)

@@ -149,12 +149,16 @@ def test_fit_takes_what_a_search_chose(road, capsys):
 
 
 def test_evaluate_takes_schemes_and_baselines(road, capsys):
-    words = ("--schemes", "temporal,group-k-fold", "--groups", "pft", "--folds", "2", "--baselines", "random forest")
-    assert run("evaluate", road / "sites.nc", road / "model", *words, "--out", road / "skill.nc") == 0
+    words = ("--schemes", "temporal,group-k-fold", "--groups", "pft", "--folds", "2")
+    trees = "random forest, context"  # the comma is of its name
+    assert (
+        run("evaluate", road / "sites.nc", road / "model", *words, "--baselines", trees, "--out", road / "skill.nc")
+        == 0
+    )
     text = capsys.readouterr().out
     assert f"wrote {road / 'skill.nc'}\n" in text
     assert "group-k-fold: 2 folds" in text
-    assert "random forest" in text
+    assert trees in text
     assert (
         run("evaluate", road / "sites.nc", road / "model", "--schemes", "temporal", "--alone", "--baselines", "x") == 2
     )

@@ -15,14 +15,21 @@ def predicted(cube, driver_model):
     return predict(cube(months=36), driver_model())
 
 
+_TOTALS = ("NEE_total", "NEE_forest")
+
+
+def line_ends(lines):
+    """Lower and upper ends of vertical lines; missing ones have no points."""
+    return np.array([one[:, 1] if np.size(one) else [np.nan, np.nan] for one in lines.get_segments()])
+
+
 def heights(axis):
-    """Heights of the bars and half lengths of their lines, by label."""
-    found = {}
-    for bars in axis.containers:
-        if hasattr(bars, "datavalues"):
-            ends = [np.ptp(one[:, 1]) if len(one) else np.nan for one in bars.errorbar.lines[2][0].get_segments()]
-            found[bars.get_label()] = np.asarray(bars.datavalues), np.array(ends) / 2
-    return found
+    """Heights of the bars and ends of their lines, by label."""
+    lines = [line_ends(drawn) for drawn in axis.collections]
+    return {
+        bars.get_label(): (np.asarray(bars.datavalues), ends)
+        for bars, ends in zip(axis.containers, lines[: len(axis.containers)], strict=True)
+    }
 
 
 def test_bars_are_the_totals_with_the_spread_of_the_members(predicted, drawn):
@@ -30,14 +37,30 @@ def test_bars_are_the_totals_with_the_spread_of_the_members(predicted, drawn):
     axis = drawn(plot(total)).axes[0]
     shown = heights(axis)
     assert list(shown) == [pft + "*" * (pft == "DNF") for pft in PFTS]  # the double learned DNF from others
-    for pft, (height, spread) in zip(PFTS, shown.values(), strict=True):
+    for pft, (height, ends) in zip(PFTS, shown.values(), strict=True):
         own = total.sel(pft=pft)
         np.testing.assert_allclose(height, own["NEE_total"])
-        np.testing.assert_allclose(spread, own["NEE_total_std"], rtol=1e-6)
+        np.testing.assert_allclose(ends.mean(axis=1), own["NEE_total"], rtol=1e-6)
+        np.testing.assert_allclose(np.ptp(ends, axis=1) / 2, own["NEE_total_std"], rtol=1e-6)
     marks = [line for line in axis.lines if line.get_marker() == "D"]
     np.testing.assert_allclose(marks[0].get_ydata(), total["NEE_forest"])
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["2001", "2002", "2003"]
     assert axis.get_ylabel().startswith("NEE, Tg C yr$^{-1}$")
+
+
+def test_an_interval_of_the_true_total_is_drawn_where_it_lies(predicted, drawn):
+    total = budget(predicted)
+    ends = {"low": 5.0, "high": 30.0}  # not about the total: towers left out may say that all of it is too low
+    sure = total.assign({f"{name}_{end}": total[name] + by for name in _TOTALS for end, by in ends.items()})
+    figure = drawn(plot(sure.assign_attrs(level=0.9)))
+    own, shown = total.sel(pft="ENF")["NEE_total"].to_numpy(), heights(figure.axes[0])["ENF"]
+    np.testing.assert_allclose(shown[0], own)
+    np.testing.assert_allclose(shown[1], np.stack([own + 5, own + 30], axis=1))
+    np.testing.assert_allclose(
+        line_ends(figure.axes[0].collections[-1]),
+        np.stack([total["NEE_forest"] + 5, total["NEE_forest"] + 30], axis=1),
+    )
+    assert figure.legends[0].get_title().get_text().startswith("lines: 90 % interval of the true total")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn, get_args
@@ -22,9 +25,9 @@ app = App(
 
 
 def _values(hint: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
-    """Take values that are separated by commas as well."""
+    """Take values that are separated by commas as well; in "random forest, context" the comma is part of the name."""
     one = get_args(hint)[0]
-    return tuple(one(word) for token in tokens for word in token.value.split(",") if word)
+    return tuple(one(word) for token in tokens for word in re.split(r",(?! )", token.value) if word)
 
 
 # Not for what holds paths, in which commas are letters like others.
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     handler = logging.StreamHandler()
     handler.addFilter(first_time())
+    if isinstance(sys.stdout, io.TextIOWrapper):  # so that the plan is in a log before the work begins
+        sys.stdout.reconfigure(line_buffering=True)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", handlers=[handler])
     try:
         command, given, _ = app.parse_args(arguments, print_error=False, exit_on_error=False)
@@ -52,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if command in commands.values():  # and not --help
             check_inputs(command, given.arguments)
         command(*given.args, **given.kwargs)
+    except BrokenPipeError:  # who read what is printed has enough, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again as it ends
+        raise SystemExit(141) from None  # as the shell counts it
     except KeyboardInterrupt:
         raise SystemExit(130) from None  # as the shell counts it
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:

@@ -94,7 +94,7 @@ def in_shell_words(message: str, command: Callable[..., Any], commands: Mapping[
     message = re.sub(_pair(options), lambda found: _typed(*found[0].split("=", 1)), message)
     own = _options(command)
     names = {name: name for name in own} | {old: new for old, new in _OTHER_OPTIONS.items() if new in own}
-    message = re.sub(rf"^(?:{_any(names)})(?= must )", lambda found: flag(names[found[0]]), message)
+    message = re.sub(rf"^(?:{_any(names)})(?= must (?!end in ))", lambda found: flag(names[found[0]]), message)
     message = re.sub(r"(?<=such as )\[[^\]]*\]", lambda found: found[0][1:-1].replace(",", ""), message)
     long = {name for name in _options(command) if "_" in name}
     return re.sub(rf"{_ALONE}(?:{_any(long)})(?![\w(=])", lambda found: flag(found[0]), message)

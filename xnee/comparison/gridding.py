@@ -136,10 +136,7 @@ def coarsest_grid(sources: Mapping[str, xr.Dataset]) -> Grid:
     coarsest = max(steps, key=lambda name: max(steps[name]))
     step, edges = max(steps[coarsest]), {"lon": -180.0, "lat": -90.0}
     if min(steps[coarsest]) == step:
-        # edges are nearly always whole multiples of half a cell; coordinates in single precision miss them by a little
-        edges = {
-            name: round(2 * float(bounds(sources[coarsest][name])[0, 0]) / step) * step / 2 for name in ("lon", "lat")
-        }
+        edges = {name: _even_edge(float(bounds(sources[coarsest][name])[0, 0]), step) for name in ("lon", "lat")}
     else:
         step = next((size for size in _STEPS if size >= step), _STEPS[-1])
     west, east = _whole_cells(sources[OWN]["lon"], edges["lon"], step, limit=180)
@@ -151,6 +148,12 @@ def _even(step: float) -> float:
     """Clean the size of a cell of the noise of its coordinates."""
     even = 1 / round(1 / step) if step < 1 else round(step, 4)
     return even if abs(even - step) < 2e-3 * step else round(step, 5)
+
+
+def _even_edge(edge: float, step: float) -> float:
+    """Clean an edge of the noise of single precision: most edges are whole multiples of half a cell, but not all."""
+    even = round(2 * edge / step) * step / 2
+    return even if abs(even - edge) < 1e-2 * step else edge
 
 
 def _whole_cells(centres: xr.DataArray, edge: float, step: float, *, limit: float) -> tuple[float, float]:

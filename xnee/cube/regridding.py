@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +13,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import compute
+from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from xnee.grid import Grid, aggregate, bounds
@@ -197,7 +197,7 @@ def plan(field: xr.DataArray, grid: Grid, *, chunk: int, memory: int = MEMORY) -
 
 
 def _threads() -> int:
-    return int(dask.config.get("num_workers", None) or os.cpu_count() or 1)
+    return int(dask.config.get("num_workers", None) or CPU_COUNT)  # of the job, not of the node
 
 
 def slabs(

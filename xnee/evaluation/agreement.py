@@ -35,7 +35,7 @@ def check_leaves_sites_out(cv: xr.Dataset, *, what: str) -> None:
     if scheme not in LEFT_OUT:
         msg = (
             f"{what} judged on sites never seen; this is of the scheme {scheme!r}. Give what crossvalidate, or "
-            f"calibrate after it, gives with one of {', '.join(LEFT_OUT)}."
+            f"calibrate after it, gives with one of {', '.join(LEFT_OUT)}; what evaluate gives holds no single months."
         )
         raise ValueError(msg)
 

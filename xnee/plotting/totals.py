@@ -25,12 +25,12 @@ _LINES = (
 
 
 def draw_budget(ds: xr.Dataset) -> Figure:
-    """Draw totals by type and period with the standard deviation over members.
+    """Draw totals by type and period with the standard deviation over members, or the interval of the true total.
 
     Parameters
     ----------
     ds
-        From `xnee.budget`, by anything.
+        From `xnee.budget`, by anything, or from `xnee.total_interval`.
 
     Returns
     -------
@@ -58,7 +58,11 @@ def draw_budget(ds: xr.Dataset) -> Figure:
         axis.use_sticky_edges = False
         axis.margins(y=0.1)
     marks, words = axes[0].get_legend_handles_labels()
-    note = "* predicted by networks that learned from other types" if any("*" in word for word in words) else None
+    note = "lines: one standard deviation over members, to either side"
+    if "NEE_total_low" in ds:
+        note = f"lines: {100 * ds.attrs['level']:g} % interval of the true total"
+    if any("*" in word for word in words):
+        note += "; * predicted by networks that learned from other types"
     columns = max(2, int(min(wide * min(len(regions), 12 // wide or 1), 12) / 1.3))
     figure.legend(
         marks, words, frameon=False, ncols=columns, loc="outside lower center", title=note, title_fontsize="small"
@@ -72,7 +76,16 @@ def _bars(axis: Any, ds: xr.Dataset, along: list[str], types: list[str], periods
         return np.asarray(values.reshape(len(types) if first else 1, periods), dtype="f8")
 
     by = ("pft",) if "pft" in ds["NEE_total"].dims else ()
-    total, spread = table("NEE_total", *by), table("NEE_total_std", *by)
+
+    def ends(name: str, *first: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if f"{name}_low" in ds:  # from total_interval; the total need not lie between them
+            return table(f"{name}_low", *first), table(f"{name}_high", *first)
+        return (
+            table(name, *first) - table(f"{name}_std", *first),
+            table(name, *first) + table(f"{name}_std", *first),
+        )
+
+    total, (low, high) = table("NEE_total", *by), ends("NEE_total", *by)
     whole = bool(by) and "NEE_forest" in ds  # all types together have a place beside the bars
     slots = len(types) + whole
     width = 0.85 / slots
@@ -80,14 +93,14 @@ def _bars(axis: Any, ds: xr.Dataset, along: list[str], types: list[str], periods
     for k, name in enumerate(types):
         at = np.arange(periods) + (k - (slots - 1) / 2) * width
         axis.bar(
-            at, total[k], width, yerr=spread[k], label=name + "*" * bool(stars[k]), ec="0.2", lw=0.4,
-            color=PFT_COLOURS.get(name, "0.6"), hatch=PFT_HATCHES.get(name), error_kw={"lw": 1},
+            at, total[k], width, label=name + "*" * bool(stars[k]), ec="0.2", lw=0.4,
+            color=PFT_COLOURS.get(name, "0.6"), hatch=PFT_HATCHES.get(name),
         )  # fmt: skip
+        axis.vlines(at, low[k], high[k], color="black", lw=1)
     if whole:
-        axis.errorbar(
-            np.arange(periods) + (slots - 1) / 2 * width, table("NEE_forest")[0], yerr=table("NEE_forest_std")[0],
-            fmt="D", color="black", ms=4, lw=1, label="all types",
-        )  # fmt: skip
+        at, (low, high) = np.arange(periods) + (slots - 1) / 2 * width, ends("NEE_forest")
+        axis.plot(at, table("NEE_forest")[0], "D", color="black", ms=4, label="all types")
+        axis.vlines(at, low[0], high[0], color="black", lw=1)
 
 
 def draw_comparison(ds: xr.Dataset) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,6 +9,7 @@ from time import perf_counter
 import numpy as np
 import xarray as xr
 from dask.config import get as dask_setting
+from dask.system import CPU_COUNT
 
 from xnee.prediction.checks import check_cube, check_ground, check_model, check_tile
 from xnee.prediction.contract import Model
@@ -240,8 +240,7 @@ def _dask_threads() -> int:
     try:
         return sum(get_client().ncores().values()) or 1  # type: ignore[no-untyped-call]
     except ValueError:  # no cluster
-        own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return int(dask_setting("num_workers", None) or own or 1)
+        return int(dask_setting("num_workers", None) or CPU_COUNT)
 
 
 def _size(count: float) -> str:

@@ -70,6 +70,8 @@ def check_same(before: xr.Dataset, product: xr.Dataset, *, members: int, regions
             f"what is to be appended differs from the product: {'; '.join(differ)}. Predict with the model, the grid "
             "and the settings of the first run, or write the whole period to another name."
         )
+        if any(one.startswith("context_period") for one in differ):
+            msg += " A longer cube can be given the context of the first run: docs/resume.md, Adding a year."
         raise ValueError(msg)
 
 
