@@ -41,6 +41,7 @@ bench: .venv/.developer  ## the benchmarks, one after the other
 figures: .venv/.developer  ## every picture of docs/, drawn again: about an hour; most are of the towers in ../shared
 	$(BIN)/python benchmarks/skill.py --out build/skill --figure docs/figures/skill_towers.png
 	$(BIN)/python benchmarks/search.py --figure docs/figures/search.png
+	rm -rf build/china  # the example makes it, and refuses one that is there
 	$(BIN)/python examples/towers_to_china.py --out build/china
 	$(BIN)/python examples/why_and_where.py --out build/why
 	$(BIN)/python examples/gallery.py --out docs/figures/gallery

@@ -37,7 +37,7 @@ def bar(work: Iterable[Any] | None = None, **words: Any) -> Any:
     # a notebook is no terminal and draws bars
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return tqdm(work, **words)
-    return tqdm(work, **words, file=_Lines(), mininterval=_EVERY, maxinterval=_EVERY, miniters=0)
+    return tqdm(work, **words, file=_Lines(), mininterval=_EVERY, maxinterval=_EVERY, miniters=0, position=0)
 
 
 class _Lines:

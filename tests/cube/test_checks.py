@@ -149,7 +149,7 @@ def test_a_lazy_cube_is_judged_by_the_tiles_looked_at():
     (whole,), (sample,), (every,) = check(cube), check(lazy), check(lazy, values="all")
     assert (whole.rule, whole.variable) == (sample.rule, sample.variable) == ("plausible", "PRE")
     assert every == whole
-    assert sample.found.endswith(", in the 4 tiles looked at")
+    assert sample.found.startswith("of the tiles looked at, in ")
     assert check(lazy, values="none") == []
 
 

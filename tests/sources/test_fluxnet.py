@@ -376,6 +376,11 @@ def test_a_column_in_another_unit_is_refused(write, column, cell, says):
         read_fluxnet(write([row(month, **{column: cell}) for month in months(12)]))
 
 
+def test_damp_winters_alone_are_not_taken_for_another_unit(write):
+    winters = [row(month, VPD_F="0.4" if month[4:] in ("11", "12", "01", "02") else "-9999") for month in months(48)]
+    assert float(read_fluxnet(write(winters, name=NAME.replace("2003-2003", "2003-2006")))["VPD"].max()) == 0.4
+
+
 # Sites
 
 

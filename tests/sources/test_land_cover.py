@@ -345,6 +345,10 @@ def test_other_classifications_of_modis_are_refused(tmp_path, name):
         read_land_cover(tmp_path / name, legend="MCD12C1")
 
 
+def test_a_resolution_in_a_name_is_no_classification(tmp_path):
+    read_land_cover(write(tmp_path / "MCD12C1_LC_Type_5km_2019.tif"), legend="MCD12C1")
+
+
 def test_other_classification_as_a_variable_is_refused(tmp_path):
     codes = xr.DataArray(np.ones((2, 2), "u1"), coords={"lat": [11, 10], "lon": [99, 100]}, dims=("lat", "lon"))
     codes.to_dataset(name="LC_Type5").to_netcdf(tmp_path / "cover.nc")

@@ -40,10 +40,13 @@ def test_headings_of_fluxnet_will_do(tmp_path):
         "site_id,location_lat,location_long,igbp",  # FLUXNET shuttle
         "Id,Latitude,Longitude,IGBP_class",
         "SiteID,lat,lon,pft",
+        "id,site,lat,lon,pft",  # the first is the number of the row, or another name
+        "Site,Site ID,lat,lon,pft",
     ],
 )
 def test_headings_of_other_lists_will_do(tmp_path, heading):
-    (tmp_path / "list.csv").write_bytes(f"{heading}\r\nXX-Aaa,45,7.5,ENF\r\n".encode())
+    before = "1," if heading.count(",") > 3 else ""
+    (tmp_path / "list.csv").write_bytes(f"{heading}\r\n{before}XX-Aaa,45,7.5,ENF\r\n".encode())
     coords = site_coords(tmp_path / "list.csv", ["XX-Aaa"])
     assert [coords[name].values.tolist() for name in ("lat", "lon", "pft")] == [[45.0], [7.5], ["ENF"]]
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn, get_args
 
@@ -56,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if command in commands.values():  # and not --help
             check_inputs(command, given.arguments)
-        command(*given.args, **given.kwargs)
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell
+            command(*given.args, **given.kwargs)
     except BrokenPipeError:  # who read what is printed has enough, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again as it ends
         raise SystemExit(141) from None  # as the shell counts it
@@ -64,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(130) from None  # as the shell counts it
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         _refuse(in_shell_words(str(error), command, commands))
+
+
+def _tell(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"xnee: {message}", file=sys.stderr)  # without the line of our code that warned
 
 
 def _refuse(message: str) -> NoReturn:

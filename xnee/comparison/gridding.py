@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -70,13 +71,12 @@ def read_source(source: object, name: str, period: tuple[str, str] | None) -> xr
 
 
 def _within(source: xr.Dataset, period: tuple[str, str]) -> xr.Dataset:
-    try:
-        first, last = period
-        _ = np.datetime64(first, "M"), np.datetime64(last, "M")
-    except (TypeError, ValueError):
+    ends = list(period) if isinstance(period, tuple | list) else []
+    # pandas would take 200101 for a day of 2020
+    if len(ends) != 2 or not all(re.match(r"\d{4}($|-)", str(end)) for end in ends):
         msg = f"period must be two months, the first and the last, as ('2001-01', '2010-12'); got {period!r}."
-        raise ValueError(msg) from None
-    return source.sel(time=slice(first, last))
+        raise ValueError(msg)
+    return source.sel(time=slice(*map(str, ends)))
 
 
 def common_months(sources: Mapping[str, xr.Dataset]) -> NDArray[np.datetime64]:

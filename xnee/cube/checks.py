@@ -254,13 +254,13 @@ def _plausible(ds: xr.Dataset, values: Values) -> Iterator[Finding]:
     elif lazy and values == "sample" and "site" not in ds.dims:
         ds = ds.assign_coords({axis: np.arange(ds.sizes[axis]) for axis in ("lat", "lon")})  # labels may be broken
         tiles = tiles_to_see(ds[lazy[0].name])
-        part = f", in the {len(tiles)} tiles looked at"
+        part = "of the tiles looked at, "
         cells = [
             ds.sel(lat=tile["lat"], lon=tile["lon"]).stack(cell=("lat", "lon"), create_index=False) for tile in tiles
         ]
         ds = xr.concat(cells, "cell", data_vars="minimal", coords="minimal", compat="override", join="override")
     for one in suspicions(ds):
-        yield _warning("plausible", one.variable, f"{one.found}{part}", one.way_out)
+        yield _warning("plausible", one.variable, f"{part}{one.found}", one.way_out)
 
 
 def _cover(ds: xr.Dataset, values: Values) -> Iterator[Finding]:

@@ -252,7 +252,7 @@ def _check_numbers(**numbers: tuple[object, int]) -> None:
 def _warn_of_doubts(sites: xr.Dataset, used: Iterable[str]) -> None:
     doubts = [str(one) for one in suspicions(sites) if one.widespread and one.variable in used]
     if doubts:
-        warnings.warn(f"these towers cannot be what they say. {' '.join(doubts)}", stacklevel=3)
+        warnings.warn(f"these towers may not be what they say. {' '.join(doubts)}", stacklevel=3)
 
 
 def _searched(found: Search) -> dict[str, Approach]:

@@ -26,7 +26,7 @@ __all__ = ["read_land_cover"]
 _OUTSIDE = -2
 """Code in memory of a cell outside the region, beside `NO_CLASS`."""
 
-_OTHER_SCHEMES = re.compile(r"(LC|Land_Cover)_Type_?[2-5](?!\d)|LC_Prop\d", re.IGNORECASE)
+_OTHER_SCHEMES = re.compile(r"(LC|Land_Cover)_Type_?[2-5](?![\dA-Za-z])|LC_Prop\d", re.IGNORECASE)
 
 _ENOUGH = 0.999
 """Share of the area asked for that a file must hold. Not all: a coast may reach a cell past the edge of a crop."""

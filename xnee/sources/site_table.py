@@ -26,10 +26,10 @@ MISSING = -9999.0
 # Headings of the site lists that FLUXNET, AmeriFlux and ICOS offer, in lower case, and ours.
 _HEADINGS: Mapping[str, str] = MappingProxyType(
     {
-        "site": "site_id",
         "site id": "site_id",
         "siteid": "site_id",
-        "id": "site_id",
+        "site": "site_id",
+        "id": "site_id",  # often the number of a row: after the others
         "site name": "name",
         "site_name": "name",
         "location_lat": "lat",
@@ -280,7 +280,8 @@ def _rows(sites: Table, wanted: list[str]) -> tuple[pd.DataFrame, str]:
     lower = [name.lower() for name in table.columns]
     table.columns = pd.Index([_HEADINGS.get(name, name) for name in lower])
     # Our own headings go first and win: a table may hold both name and SITE_NAME.
-    own_first = np.argsort([name in _HEADINGS for name in lower], kind="stable")
+    ranks = {name: rank for rank, name in enumerate(_HEADINGS, start=1)}
+    own_first = np.argsort([ranks.get(name, 0) for name in lower], kind="stable")
     table = table.iloc[:, own_first].loc[:, lambda frame: ~frame.columns.duplicated()]
     missing = [name for name in ("site_id", "lat", "lon") if name not in table.columns]
     missing += [] if {"pft", "igbp"} & set(table.columns) else ["pft or igbp"]

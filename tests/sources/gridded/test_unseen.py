@@ -57,6 +57,30 @@ def test_cells_of_other_maps_are_refused(tmp_path, dims, coordinates, mapping, s
         open_driver(path, "TEMP")
 
 
+_NORTH_EAST = {"units": "degrees_{}"}
+
+
+@pytest.mark.parametrize(
+    ("dims", "axes", "said"),
+    [
+        (("y", "x"), {}, {"grid_mapping_name": "latitude_longitude"}),
+        (("y", "x"), {}, {"spatial_ref": 'GEOGCS["WGS 84"]'}),
+        (("lat", "lon"), _NORTH_EAST, {"grid_mapping_name": "WGS84"}),
+        (("lat", "lon"), _NORTH_EAST, {}),
+    ],
+)
+def test_degrees_are_read_whatever_became_of_their_mapping(tmp_path, dims, axes, said):
+    """After arithmetic xarray keeps the variable spatial_ref and loses the attribute that names it."""
+    path = write_netcdf(
+        tmp_path / "a.nc", {"tas": field()}, time=MONTHS, dims=("time", *dims), lat=np.arange(6.0), lon=np.arange(6.0)
+    )
+    with netCDF4.Dataset(path, "a") as ds:
+        ds.createVariable("spatial_ref", "i4", ()).setncatts(said)
+        for dim, way in zip(dims, ("north", "east"), strict=True):
+            ds[dim].setncatts({key: value.format(way) for key, value in axes.items()})
+    assert open_driver(path, "TEMP").sizes == {"time": 3, "lat": 6, "lon": 6}
+
+
 def test_x_and_y_in_degrees_are_read(tmp_path):
     path = write_netcdf(tmp_path / "rio.nc", {"tas": field(grid_mapping="crs")}, time=MONTHS, dims=("time", "y", "x"))
     with netCDF4.Dataset(path, "a") as ds:
@@ -96,6 +120,12 @@ def test_extremes_and_spreads_are_no_means(tmp_path, method, word):
     assert open_driver(path, "TEMP", variable="tas").sizes["time"] == 3
 
 
+def test_composites_of_ndvi_are_the_highest_of_a_month(tmp_path):
+    said = field(0.5, "1", cell_methods="time: maximum")
+    path = write_netcdf(tmp_path / "ndvi.nc", {"NDVI": said}, time=MONTHS)
+    assert float(open_driver(path, "NDVI").mean()) == pytest.approx(0.5)
+
+
 def test_means_of_daily_extremes_make_temp(tmp_path):
     said = {"cell_methods": "time: {} within days time: mean over days"}
     held = {
@@ -126,6 +156,12 @@ def test_other_layers_of_a_product_are_not_taken_for_it(tmp_path, file, name, sa
     path = write_raster(tmp_path / file, np.full((6, 6), 3000, "i2"))
     with pytest.raises(ValueError, match=says):
         open_driver(path, name)
+
+
+@pytest.mark.parametrize("middle", ["NDVI_quality_filtered", "NDVI_EVI"])
+def test_ndvi_is_ndvi_whatever_else_its_name_tells(tmp_path, middle):
+    path = write_raster(tmp_path / f"MOD13C2_{middle}_200101.tif", np.full((6, 6), 3000, "i2"))
+    assert float(open_driver(path, "NDVI").mean()) == pytest.approx(0.3)
 
 
 # What stored numbers mean
@@ -173,6 +209,7 @@ def test_whole_numbers_without_a_scale_are_asked_for(tmp_path):
     [
         ("TEMP", "tmp", "degrees Celsius", 10.0, 10.0),  # CRU TS
         ("TEMP", "tmp", "Degrees C", 10.0, 10.0),
+        ("TEMP", "tmp", "degrees_kelvin", 283.15, 10.0),
         ("VWC", "swvl1", "cm3 cm-3", 0.3, 0.3),
         ("PRE", "avg_tprate", "kg m**-2 s**-1", 1e-5, 1e-5 * 86_400 * 31),  # ERA5
     ],
@@ -202,6 +239,30 @@ def test_lost_bounds_of_firsts_of_months_are_asked_for(tmp_path):
     with pytest.raises(ValueError, match="begins a month or ends the one before"):
         open_driver(path, "TEMP")
     assert months_of(open_driver(path, "TEMP", every="month")) == ["2001-02", "2001-03", "2001-04"]
+
+
+def test_lost_bounds_of_whole_years_do_no_harm(tmp_path):
+    """As a variable taken out of a Dataset leaves them; ends of months would go from February to January."""
+    first = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]).astype(float)
+    value = np.full((12, 6, 6), 280.0), {"units": "K"}
+    path = write_netcdf(tmp_path / "a.nc", {"tas": value}, time=(first[:12], {**SINCE, "bounds": "time_bnds"}))
+    assert months_of(open_driver(path, "TEMP"))[::11] == ["2001-01", "2001-12"]
+    path = write_netcdf(tmp_path / "b.nc", {"tas": value}, time=(first[1:], {**SINCE, "bounds": "time_bnds"}))
+    with pytest.raises(ValueError, match="begins a month or ends the one before"):
+        open_driver(path, "TEMP")
+
+
+def test_lost_bounds_of_single_days_do_no_harm(tmp_path):
+    """A file a day: that of the first of January alone could be a month."""
+    paths = [
+        write_netcdf(
+            tmp_path / f"{day}.nc",
+            {"tas": (np.full((1, 6, 6), 280.0), {"units": "K"})},
+            time=(np.array([float(day)]), {**SINCE, "bounds": "time_bnds"}),
+        )
+        for day in range(31)
+    ]
+    assert months_of(open_driver(paths, "TEMP")) == ["2001-01"]
 
 
 def test_bounds_say_that_stamps_are_ends(tmp_path):
@@ -235,6 +296,13 @@ def test_the_day_a_file_was_made_is_not_its_month(tmp_path):
 def test_chelsa_has_its_month_before_its_year(tmp_path):
     path = write_raster(tmp_path / "CHELSA_tas_07_2001_V.2.1.tif", np.full((6, 6), 20, "f4"))
     assert months_of(open_driver(path, "TEMP", units="degC")) == ["2001-07"]
+
+
+@pytest.mark.parametrize("name", ["CHELSA_tas_01_1981-2010_V.2.1.tif", "CHELSA_tas_01_01_1979_V.2.1.tif"])
+def test_mean_years_and_days_of_chelsa_are_no_months(tmp_path, name):
+    path = write_raster(tmp_path / name, np.full((6, 6), 20, "f4"))
+    with pytest.raises(ValueError, match=r"CHELSA_tas_01"):
+        open_driver(path, "TEMP", units="degC")
 
 
 def test_a_year_in_a_name_is_no_month(tmp_path):
@@ -307,6 +375,9 @@ def test_fluxes_that_contradict_themselves(tmp_path, variable, said, says):
 @pytest.mark.parametrize(
     ("variable", "said"),
     [
+        ("nbp", {"comment": "S3: CO2, climate and land use, fire emissions into the atmosphere"}),  # TRENDY
+        ("netAtmosLandCO2Flux", {"comment": "includes fire"}),
+        ("NEE", {"long_name": "net ecosystem exchange; negative values denote a downward flux"}),
         ("nbp", {"standard_name": "surface_net_downward_mass_flux_of_carbon_dioxide_expressed_as_carbon_due_to_all"}),
         ("NEE", {"long_name": "net ecosystem exchange of carbon, includes fire, positive for source"}),
         ("netAtmosLandCO2Flux", {"long_name": "Net Carbon Mass Flux Between Atmosphere and Land (Positive Into Land)"}),

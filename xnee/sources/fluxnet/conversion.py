@@ -99,7 +99,7 @@ def convert(
         If a column is in another unit.
     """
     counts: Counts = Counter({("", "months_in_files"): len(data.months)})
-    _refuse_fractions(data.columns, nee, file)
+    _refuse_fractions(data, nee, file)
     days = data.months.days_in_month.to_numpy()
     frame = pd.DataFrame(index=data.months)
     for name, (column, factor) in {"NEE": (nee, 1.0), **COLUMNS}.items():
@@ -117,25 +117,25 @@ def convert(
     return frame, counts
 
 
-def _refuse_fractions(columns: Mapping[str, Floats], nee: str, file: str) -> None:
+def _refuse_fractions(data: Months, nee: str, file: str) -> None:
     """Refuse a quality that is no fraction, and a soil moisture that is one: neither leaves its plausible range."""
-    quality = columns[f"{nee}_QC"]
+    quality = data.columns[f"{nee}_QC"]
     if np.any((quality < 0) | (quality > 1)):
         msg = (
             f"{nee}_QC of {file} is the share of the month, 0 to 1, in monthly files; got "
             f"{quality[(quality < 0) | (quality > 1)][0]:g}. Flags 0 to 3 are those of half-hourly files."
         )
         raise ValueError(msg)
-    _refuse_other_units(columns, nee, file)
+    _refuse_other_units(data, nee, file)
 
 
-def _refuse_other_units(columns: Mapping[str, Floats], nee: str, file: str) -> None:
+def _refuse_other_units(data: Months, nee: str, file: str) -> None:
     """Refuse a year and more in units that no plausible range tells from those of FLUXNET."""
 
     def known(column: str) -> Floats:
-        values = columns.get(column, np.array([]))
-        values = values[np.isfinite(values)]
-        return values if values.size >= _YEAR else np.array([])
+        values = data.columns.get(column, np.full(len(data.months), np.nan))
+        there = np.isfinite(values)
+        return values[there] if data.months[there].month.nunique() == _YEAR else np.array([])  # not of winters only
 
     water, deficit, rain, flux = (known(column_of(name, nee)) for name in ("VWC", "VPD", "PRE", "NEE"))
     why = {}

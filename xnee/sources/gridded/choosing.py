@@ -147,7 +147,11 @@ def _refuse_statistics(layer: Layer, quantity: Quantity, reading: Reading) -> No
     """Refuse what the file says to be an extreme or a spread over time, unless it is asked for by its name."""
     said = layer.attrs.get("cell_methods")
     found = _STATISTICS.search(said) if isinstance(said, str) else None
-    if found and reading.variable is None and quantity.name not in ("highest_temperature", "lowest_temperature"):
+    # composites of NDVI take the highest against clouds
+    meant = quantity.name in ("highest_temperature", "lowest_temperature") or (
+        quantity.name == "NDVI" and found is not None and found[1] == "maximum"
+    )
+    if found and reading.variable is None and not meant:
         msg = (
             f"{layer.label} is the {found[1].replace('_', ' ')} over time by its cell_methods, not the mean "
             f"{quantity.name}. Take the means; if you want it nevertheless, say variable={layer.variable!r}."

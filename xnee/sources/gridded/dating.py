@@ -8,7 +8,6 @@ import numpy as np
 
 from xnee.sources.gridded.choosing import Chosen
 from xnee.sources.gridded.file_names import from_name
-from xnee.sources.gridded.layers import Layer
 from xnee.sources.gridded.periods import Periods, periods
 from xnee.sources.gridded.reading import Reading
 from xnee.sources.gridded.times import Moments, climatology, join, moments, month_start, years_and_months
@@ -126,6 +125,7 @@ def periods_of(chosen: list[Chosen], quantity: Quantity, reading: Reading, label
         amount that is counted from the beginning of the day.
     """
     stamps = join([_stamps_of(one, reading, len(chosen)) for one in chosen], label)
+    _refuse_either_end(chosen, stamps, reading, label)
     by_product = {one.row.every for one in chosen}
     every = reading.every or (None if stamps.every else next(iter(by_product)) if len(by_product) == 1 else None)
     if reading.time is not None:
@@ -174,7 +174,6 @@ def _stamps_of(one: Chosen, reading: Reading, files: int) -> Moments:
         return _counted(reading.time, layer.steps, reading.every)
     if layer.stamps is not None:
         found = moments(layer.stamps, layer.label)
-        _refuse_either_end(layer, found, reading)
         monthly = found.every is None and found.bounds is None and _MONTHLY.search(layer.file) is not None
         return Moments(days=found.days, calendar=found.calendar, every="month", bounds=None) if monthly else found
     named = from_name(layer.file)
@@ -192,15 +191,18 @@ def _stamps_of(one: Chosen, reading: Reading, files: int) -> Moments:
     return named
 
 
-def _refuse_either_end(layer: Layer, found: Moments, reading: Reading) -> None:
+def _refuse_either_end(chosen: list[Chosen], found: Moments, reading: Reading, label: str) -> None:
     """Refuse the first of a month, 00:00, as a stamp if its bounds are lost: it may be the end of the month before."""
-    if layer.stamps is None or not layer.stamps.lost_bounds or found.every is not None or reading.every is not None:
+    lost = any(one.layer.stamps is not None and one.layer.stamps.lost_bounds for one in chosen)
+    if not lost or found.every is not None or reading.every is not None:
         return
     numbers = years_and_months(found.days, found.calendar)
     starts = np.array([month_start(int(n) // 12, int(n) % 12 + 1, found.calendar) for n in numbers])
-    if np.abs(starts - found.days).max() < 1e-3:
+    # ends of whole years go from February to January
+    begins = found.days.size % 12 == 0 and int(numbers.min()) % 12 == 0
+    if np.abs(starts - found.days).max() < 1e-3 and not begins:
         msg = (
-            f"{layer.label} is stamped with the first of months, and the bounds that its time axis names are not in "
+            f"{label} is stamped with the first of months, and the bounds that its time axis names are not in "
             "the file, so nobody knows whether a stamp begins a month or ends the one before. Take the file as it was "
             "published, or say every='month' if each stamp begins its month."
         )

@@ -31,7 +31,7 @@ _NAMES: tuple[_Pattern, ...] = (
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)(\d\d)(\d\d)(?!\d)"), None, lambda m: (int(m[1]), int(m[2]), int(m[3]))),
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)(\d{3})(?!\d)"), None, lambda m: (int(m[1]), 0, int(m[2]))),
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)[-_.]?(\d\d)(?!\d)"), "month", lambda m: (int(m[1]), int(m[2]), 1)),
-    (re.compile(r"CHELSA_\w+_(\d\d)_(\d{4})(?!\d)"), "month", lambda m: (int(m[2]), int(m[1]), 1)),
+    (re.compile(r"CHELSA_[A-Za-z_]+_(\d\d)_(\d{4})(?![\d-])"), "month", lambda m: (int(m[2]), int(m[1]), 1)),
     (re.compile(r"(?<!\d)((?:1[6-9]|20|21)\d\d)(?!\d)"), "year", lambda m: (int(m[1]), 1, 1)),
 )
 

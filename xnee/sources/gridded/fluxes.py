@@ -104,9 +104,10 @@ def open_flux(path: Paths, *, variable: str | None = None, **options: Any) -> xr
 def _check_words(one: Chosen, sign: int, reading: Reading) -> None:
     """Refuse a flux whose attributes say another direction than its name, or mass of carbon dioxide for carbon."""
     attrs = one.layer.attrs
-    keys = ("long_name", "standard_name", "comment", "description")
+    keys = ("long_name", "standard_name")  # comments tell of much else: fires, the sign of the other direction
     said = " ".join(str(attrs[key]) for key in keys if key in attrs).replace("_", " ").lower()
     way = str(attrs.get("positive", "")).lower()
+    said = re.sub(r"negative[^,;.)]*", "", said)  # says the same from the other side
     down, up = way == "down" or bool(_INTO_LAND.search(said)), way == "up" or bool(_INTO_AIR.search(said))
     if down != up and down == (sign > 0):
         msg = (
@@ -118,7 +119,7 @@ def _check_words(one: Chosen, sign: int, reading: Reading) -> None:
     dioxide = re.search(r"carbon dioxide|\bco2\b", said) and not re.search(
         r"as carbon|carbon mass|of carbon\b(?! diox)", said
     )
-    if reading.units is None and units.split()[0] in ("g", "kg") and dioxide:
+    if sign > 0 and reading.units is None and units.split()[0] in ("g", "kg") and dioxide:
         msg = (
             f"{one.layer.label} is in {attrs['units']!r} and calls itself a flux of carbon dioxide: is it mass of "
             f"carbon or of CO2, which is 3.66 times as much? Say units='{units.replace('g', 'gC', 1)}' or "

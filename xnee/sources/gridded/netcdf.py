@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _LAT = ("lat", "latitude", "nav_lat", "y")
 _LON = ("lon", "longitude", "long", "nav_lon", "x")
 _TIME = ("time", "valid_time", "date", "month", "months", "time_prclim", "t", "forecast_reference_time", "time_counter")
 _MERGED = "expver"
+_NORTH_EAST = ("degrees_n", "degree_n", "degrees_e", "degree_e")
 _PLANE = ("x", "y")  # names of degrees, of metres and of counted columns
 _METRES = ("m", "km", "metre", "metres", "meter", "meters", "kilometers", "kilometres")
 _PRESSURES = ("hpa", "mb", "mbar", "millibar", "millibars", "pa")
@@ -238,20 +240,25 @@ def _unsigned(said: Any, dtype: np.dtype[Any]) -> Any:
 
 def _refuse_other_maps(ds: Any, field: Field, file: str) -> None:
     """Refuse coordinates that are no latitudes and longitudes: of a rotated pole, in metres, or counted cells."""
-    mapping = ds.variables.get((_text(field.attrs, "grid_mapping").split(":")[0].split() or [""])[0])
-    system = _text(_attrs(mapping), "grid_mapping_name") if mapping is not None else ""
-    text = _text(_attrs(mapping), "crs_wkt").upper() if mapping is not None else ""
-    plain = system == "latitude_longitude" or (not system and text.startswith(("GEOGCS", "GEOGCRS")))
-    found = "" if plain else system or text[:6].replace("PROJCS", "projected").replace("PROJCR", "projected")
+    # xarray drops the attribute in arithmetic and keeps the variable
+    named = (_text(field.attrs, "grid_mapping").split(":")[0].split() or ["spatial_ref"])[0]
+    said = _attrs(ds.variables[named]) if named in ds.variables else {}
+    text = (_text(said, "crs_wkt") or _text(said, "spatial_ref")).upper()
+    system = _text(said, "grid_mapping_name") or ("projected" if "PROJC" in text else "")
+    plain = system.lower() == "latitude_longitude" or (not system and bool(re.search("GEOGC|GEODCRS", text)))
+    found = ""
     for dim, role in zip(field.dims, field.roles, strict=True):
         if role not in ("lat", "lon") or dim not in ds.variables:
             continue
         attrs = _attrs(ds.variables[dim])
         standard, units = _text(attrs, "standard_name"), _text(attrs, "units").lower()
-        if standard.startswith(("grid_", "projection_")) or units in _METRES:
+        if standard in ("latitude", "longitude") or units.startswith(_NORTH_EAST):
+            continue  # in CF those of a rotated pole are plain degrees
+        if system and not plain:
+            found = found or system
+        elif standard.startswith(("grid_", "projection_")) or units in _METRES:
             found = found or standard or f"{dim} in {units}"
-        known = plain or standard in ("latitude", "longitude") or units.startswith("degree")
-        if dim.lower() in _PLANE and not known:
+        elif dim.lower() in _PLANE and not plain and not units.startswith("degree"):
             found = found or f"{dim} without degrees"
     if found:
         msg = (

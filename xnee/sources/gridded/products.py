@@ -127,7 +127,8 @@ _PENG = tuple(
     for name, variable, units in (("TEMP", "tmp", "degC"), ("PRE", "pre", "mm"))
 )
 _CN05 = _rows("CN05.1", r"CN05\.1_", {"TEMP": ("tm", "degC"), "PRE": ("pre", "mm d-1"), "WS": ("win", "m s-1")})
-_NO_OTHER = r"(?!.*(EVI|quality|reliab|reflectance|angle|std))"  # layers cut out of the same files
+# Layers cut out of the same files are none; what names NDVI beside them is: MOD13C2_NDVI_quality_filtered.
+_NO_OTHER = r"(?!.*std)(?=.*NDVI|(?!.*(EVI|quality|reliab|reflectance|angle)))"
 # The scale_factor 10000 of MODIS vegetation indices means: divide.
 _MODIS_NDVI = tuple(
     Row(
@@ -196,7 +197,7 @@ _NO_DRIVERS = (
         Row(
             product=f"MOD13{kind} layers",
             quantity="another layer than NDVI",
-            files=rf"M[OY]D13{kind}.*(EVI|quality|reliab|reflectance|angle|std)",
+            files=rf"M[OY]D13{kind}(?!{_NO_OTHER})",
         )
         for kind in ("C1", "C2")
     ),
